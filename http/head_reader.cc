@@ -291,8 +291,6 @@ void HeadReader::ExplainError() {
   if (stage_ == Stage::kRefused) return;  // a callback has said it
   const bool had_length = head_->Has(FieldId::kContentLength);
   const bool had_encoding = head_->Has(FieldId::kTransferEncoding);
-  const size_t error = std::min<size_t>(
-      static_cast<size_t>(llhttp_get_error_pos(&llhttp_) - head_->block_), head_->used_ - 1);
   switch (llhttp_get_errno(&llhttp_)) {
     case HPE_UNEXPECTED_CONTENT_LENGTH:
       Stop(Reason::kContentLengthRepeated, line_begin_);
@@ -300,10 +298,9 @@ void HeadReader::ExplainError() {
     case HPE_INVALID_CONTENT_LENGTH:
       if (had_encoding) {
         Stop(Reason::kTransferEncodingWithLength, line_begin_);
-      } else if (IsChar(head_->block_[error], kCharDigit)) {
-        Stop(Reason::kContentLengthOverflow, line_begin_);
       } else {
-        Stop(Reason::kContentLengthInvalid, line_begin_);
+        Stop(ValueOverflows() ? Reason::kContentLengthOverflow : Reason::kContentLengthInvalid,
+             line_begin_);
       }
       return;
     case HPE_INVALID_TRANSFER_ENCODING:
@@ -315,12 +312,24 @@ void HeadReader::ExplainError() {
     default:
       break;
   }
-  const Refusal refusal = ExplainLine(error + 1);
+  // Of an error llhttp points to the byte itself or to the one behind it.
+  const size_t behind = static_cast<size_t>(llhttp_get_error_pos(&llhttp_) - head_->block_) + 1;
+  const Refusal refusal = ExplainLine(std::min<size_t>(behind, head_->used_));
   if (refusal) {
     Stop(refusal.reason, refusal.offset);
   } else {
-    Stop(Reason::kHeadRejected, error);
+    Stop(Reason::kHeadRejected, line_begin_);
   }
+}
+
+// Whether llhttp refused the Content-Length at value_begin_ for its size: 2^64 has 20 digits.
+bool HeadReader::ValueOverflows() const {
+  const char* block = head_->block_;
+  size_t i = value_begin_;
+  while (i < head_->used_ && (IsSpace(block[i]) || block[i] == '0')) ++i;
+  size_t digits = 0;
+  while (i + digits < head_->used_ && IsChar(block[i + digits], kCharDigit)) ++digits;
+  return digits >= 20;
 }
 
 // The first byte of the field line at line_begin_ that a field line cannot have, before `end`.

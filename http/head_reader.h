@@ -78,6 +78,7 @@ class HeadReader {
   Progress Stop(Reason reason, size_t block_offset);
   void ExplainError();
   Refusal ExplainLine(size_t end) const;
+  bool ValueOverflows() const;
   void FinishField();
 
   static const llhttp_settings_t* Settings();
