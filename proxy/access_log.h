@@ -13,11 +13,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "proxy/control_message.h"
 #include "uring/mailbox.h"
 
 namespace edge::proxy {
 
-struct LogBatch : uring::MailboxNode {
+struct LogBatch : ControlMessage {
+  LogBatch() : ControlMessage(Kind::kLogBatch) {}
+
   static constexpr size_t kBytes = 64 << 10;
   // The longest line; what does not fit is cut.
   static constexpr size_t kLineBytesMax = 8 << 10;

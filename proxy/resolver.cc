@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <cstring>
+#include <map>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -14,10 +15,22 @@ namespace edge::proxy {
 namespace {
 
 struct Answer {
+  std::map<ares_socket_t, short> waiting;  // the events that c-ares waits for
   bool done = false;
   int status = ARES_ENOTINITIALIZED;
   std::vector<uring::SocketAddress> addresses;
 };
+
+void OnSocketState(void* argument, ares_socket_t socket, int readable, int writable) {
+  auto& answer = *static_cast<Answer*>(argument);
+  const short events =
+      static_cast<short>((readable != 0 ? POLLIN : 0) | (writable != 0 ? POLLOUT : 0));
+  if (events == 0) {
+    answer.waiting.erase(socket);
+  } else {
+    answer.waiting[socket] = events;
+  }
+}
 
 void OnAnswer(void* argument, int status, int /*timeouts*/, ares_addrinfo* result) {
   auto& answer = *static_cast<Answer*>(argument);
@@ -46,13 +59,17 @@ absl::StatusOr<std::vector<uring::SocketAddress>> Resolve(const std::string& hos
   };
   if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS) return error("c-ares does not start");
   const absl::Cleanup library = [] { ares_library_cleanup(); };
+  Answer answer;
+  ares_options options{};
+  options.sock_state_cb = OnSocketState;
+  options.sock_state_cb_data = &answer;
   ares_channel_t* channel = nullptr;
-  if (const int status = ares_init(&channel); status != ARES_SUCCESS) {
+  if (const int status = ares_init_options(&channel, &options, ARES_OPT_SOCK_STATE_CB);
+      status != ARES_SUCCESS) {
     return error(ares_strerror(status));
   }
   const absl::Cleanup destroy = [channel] { ares_destroy(channel); };
 
-  Answer answer;
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
@@ -60,24 +77,19 @@ absl::StatusOr<std::vector<uring::SocketAddress>> Resolve(const std::string& hos
   ares_getaddrinfo(channel, host.c_str(), std::to_string(port).c_str(), &hints, OnAnswer, &answer);
   const absl::Time deadline = absl::Now() + timeout;
   while (!answer.done) {
-    ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-    const int bits = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
-    pollfd polled[ARES_GETSOCK_MAXNUM];
-    nfds_t count = 0;
-    for (int i = 0; i < ARES_GETSOCK_MAXNUM; ++i) {
-      short events = 0;
-      if (ARES_GETSOCK_READABLE(bits, i)) events |= POLLIN;
-      if (ARES_GETSOCK_WRITABLE(bits, i)) events |= POLLOUT;
-      if (events != 0) polled[count++] = {.fd = sockets[i], .events = events, .revents = 0};
-    }
     if (absl::Now() >= deadline) return error("no answer in time");
-    poll(polled, count, 50);
-    for (nfds_t i = 0; i < count; ++i) {
-      const int fd = polled[i].fd;
-      ares_process_fd(channel, (polled[i].revents & ~POLLOUT) != 0 ? fd : ARES_SOCKET_BAD,
-                      (polled[i].revents & POLLOUT) != 0 ? fd : ARES_SOCKET_BAD);
+    std::vector<pollfd> polled;
+    for (const auto& [socket, events] : answer.waiting) {
+      polled.push_back({.fd = socket, .events = events, .revents = 0});
     }
-    if (count == 0) ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    poll(polled.data(), polled.size(), 50);
+    for (const pollfd& ready : polled) {
+      const bool readable = (ready.revents & ~POLLOUT) != 0;
+      const bool writable = (ready.revents & POLLOUT) != 0;
+      ares_process_fd(channel, readable ? ready.fd : ARES_SOCKET_BAD,
+                      writable ? ready.fd : ARES_SOCKET_BAD);
+    }
+    if (polled.empty()) ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
   }
   if (answer.addresses.empty()) return error(ares_strerror(answer.status));
   return answer.addresses;

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "absl/log/check.h"
+#include "absl/log/log.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -287,7 +288,7 @@ void Server::PrintStart() const {
   Say(absl::StrCat("memory at most ", Bytes(MemoryCeiling()),
                    " of edge's own (slabs, buffers, TLS at their limits); socket buffers of the "
                    "kernel come on top"));
-  if (admin_fd_ >= 0) Say(absl::StrCat("admin on http://", admin_address_));
+  if (!admin_address_.empty()) Say(absl::StrCat("admin on http://", admin_address_));
   Say("ready");
 }
 
@@ -312,7 +313,7 @@ absl::Status Server::StartControl() {
   WorkerOptions worker;
   worker.settings = std::move(admin_settings);
   if (admin_fd_ >= 0) worker.listeners.push_back({.fd = admin_fd_, .tls = false});
-  admin_fd_ = admin_fd_ >= 0 ? -2 : -1;  // the worker's now
+  admin_fd_ = -1;  // the worker's now
   worker.local_origin = admin_origin_.get();
   worker.stats = &admin_stats_;
   worker.random_seed = RandomSeed();
@@ -421,8 +422,8 @@ bool Server::AllEnded() const {
 void Server::ReadMailbox() {
   for (uring::MailboxNode* node = control_.mailbox.TakeAll(); node != nullptr;) {
     uring::MailboxNode* next = node->next;
-    if (auto* message = static_cast<ControlMessage*>(node); message->batch != nullptr) {
-      LogBatch* batch = message->batch;
+    if (static_cast<ControlMessage*>(node)->kind == ControlMessage::Kind::kLogBatch) {
+      auto* batch = static_cast<LogBatch*>(node);
       if (!access_log_.Write(batch->text)) ++log_write_errors_;
       batch->home->Push(batch);
     }

@@ -93,7 +93,7 @@ void WorkerThread::Loop() {
 // Tells the control thread, from whichever state this thread is in.
 void WorkerThread::Notify(Phase phase) {
   phase_.store(phase, std::memory_order_release);
-  WorkerNotice& notice = phase == Phase::kEnded ? ended_ : started_;
+  ControlMessage& notice = phase == Phase::kEnded ? ended_ : started_;
   control_->mailbox.Push(&notice);
   if (io_ == nullptr) return;  // the control thread looks again by itself while workers start
   io_->RingDoorbell(control_->doorbell);

@@ -34,9 +34,6 @@ struct ControlMailbox {
   uring::DoorbellTarget doorbell;
 };
 
-// A worker has started or ended.
-struct WorkerNotice : uring::MailboxNode {};
-
 struct WorkerThreadOptions {
   size_t index = 0;
   int cpu = 0;
@@ -81,8 +78,8 @@ class WorkerThread final : private LogSink {
   uring::SystemClock clock_;
   std::unique_ptr<uring::UringIo> io_;
   std::unique_ptr<Worker> worker_;
-  WorkerNotice started_;
-  WorkerNotice ended_;
+  ControlMessage started_{ControlMessage::Kind::kNotice};
+  ControlMessage ended_{ControlMessage::Kind::kNotice};
   absl::Status error_;
   std::string placement_;
   uint32_t submission_entries_ = 0;
