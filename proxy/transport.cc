@@ -78,23 +78,26 @@ void Transport::Decrypt() {
   uring::BufferLoans& buffers = loop_->buffers();
   while (open() && !input_ended_ && (!cipher_input.empty() || tls_->plaintext_left) &&
          input_.bytes() < kPlaintextMax) {
-    // Bulk goes into large buffers, everything else into small ones.
+    // A handshake brings no plaintext. Bulk goes into large buffers, everything else into small ones.
+    const bool handshake = !tls_->session->handshake_done();
     const bool bulk = cipher_input.bytes() > kRecordBytesMax / 2;
-    BufferId plaintext = buffers.Take(bulk ? BufferGroup::kBody : BufferGroup::kHead);
-    if (!plaintext.valid()) {
+    BufferId plaintext;
+    if (!handshake) plaintext = buffers.Take(bulk ? BufferGroup::kBody : BufferGroup::kHead);
+    if (!handshake && !plaintext.valid()) {
       plaintext = buffers.Take(bulk ? BufferGroup::kHead : BufferGroup::kBody);
     }
-    if (!plaintext.valid()) {
+    if (!handshake && !plaintext.valid()) {
       if (!tls_->buffer_waiter.waiting()) buffers.Wait(BufferGroup::kHead, tls_->buffer_waiter);
       break;
     }
-    const size_t room = loop_->io().BufferSize(plaintext.group());
+    const std::span<char> room =
+        handshake ? std::span<char>() : std::span(buffers.data(plaintext), buffers.size(plaintext));
     size_t produced = 0;
     auto status = tls::Session::ReadStatus::kNeedInput;
     do {
       const tls::Session::ReadResult result = tls_->session->Read(
           std::as_bytes(std::span(cipher_input.Front())),
-          std::as_writable_bytes(std::span(buffers.data(plaintext) + produced, room - produced)));
+          std::as_writable_bytes(room.subspan(produced)));
       if (result.consumed > 0) cipher_input.Consume(result.consumed);
       produced += result.produced;
       status = result.status;
@@ -102,7 +105,7 @@ void Transport::Decrypt() {
     tls_->plaintext_left = status == tls::Session::ReadStatus::kOutputFull;
     if (produced > 0) {
       input_.Append(plaintext, static_cast<uint32_t>(produced));
-    } else {
+    } else if (plaintext.valid()) {
       buffers.Unref(plaintext);
     }
     Flush();  // handshake flights, alerts

@@ -87,7 +87,9 @@ absl::Status UringIo::SetUpGroup(BufferGroup id, const BufferGroupOptions& optio
                                                       " buffers failed: ",
                                                       std::strerror(-error)));
   }
-  group.window = std::min(kFirstWindow, group.total);
+  // Half stays with edge: plaintext and large heads come out of it (TakeBuffer).
+  group.window_max = std::max(group.total / 2, 1u);
+  group.window = std::min(kFirstWindow, group.window_max);
   group.stack.reserve(group.total);
   for (uint32_t i = group.total; i > 0; --i) group.stack.push_back(static_cast<uint16_t>(i - 1));
   RefillGroup(group);
@@ -257,6 +259,7 @@ BufferId UringIo::TakeBuffer(BufferGroup id) {
 }
 
 void UringIo::RefillGroup(Group& group) {
+  group.window_grown = false;
   int added = 0;
   while (group.in_kernel < group.window && !group.stack.empty()) {
     const uint16_t index = group.stack.back();
@@ -352,7 +355,11 @@ void UringIo::Run(const io_uring_cqe& cqe) {
   } else if (cqe.res == -ENOBUFS) {
     ++counters_.no_buffers;
     Group& group = groups_[operation->tag()];
-    if (!group.stack.empty()) group.window = std::min(group.window * 2, group.total);
+    // Once a turn: a batch may bring many of these for one reason.
+    if (!group.stack.empty() && !group.window_grown) {
+      group.window = std::min(group.window * 2, group.window_max);
+      group.window_grown = true;
+    }
   }
   operation->Complete(completion);
 }

@@ -5,8 +5,8 @@
 //
 // Buffers: the kernel takes provided buffers in the order in which they were given, so handing it all of
 // them would cycle through the whole pool and find each one cold. It is given a window instead, refilled
-// from a stack of those used last; the window doubles when it turns out too small (ENOBUFS while edge still
-// has free ones).
+// from a stack of those used last; the window doubles, up to half of the pool, when it turns out too small
+// (ENOBUFS while edge still has free ones).
 //
 // Sockets stay blocking: with O_NONBLOCK set io_uring would answer EAGAIN instead of waiting.
 
@@ -95,6 +95,8 @@ class UringIo final : public Io {
     uint32_t total = 0;
     uint32_t in_kernel = 0;  // given to the kernel, not yet seen in a completion
     uint32_t window = 0;     // how many the kernel is to have
+    uint32_t window_max = 0;
+    bool window_grown = false;  // in this turn
     std::vector<uint16_t> stack;  // free and not with the kernel
     MemoryRegion memory;
   };
