@@ -7,11 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/log/check.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -278,9 +278,9 @@ void ResolvePath(const std::string& base_directory, std::string& path) {
 
 absl::Status CheckTogether(const Config& config) {
   if (config.tls_cert.size() != config.tls_key.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--tls_key: found ", config.tls_key.size(), " files for ",
-                     config.tls_cert.size(), " of --tls_cert, expected one for each"));
+    return absl::InvalidArgumentError(absl::StrCat("--tls_key: found ", config.tls_key.size(),
+                                                   " files for ", config.tls_cert.size(),
+                                                   " of --tls_cert, expected one for each"));
   }
   std::set<std::string> seen;
   for (const ListenSpec& spec : config.listen) {
@@ -360,8 +360,8 @@ absl::StatusOr<CommandLine> ParseCommandLine(std::span<const char* const> argume
       }
       if (given.contains(entry.key)) continue;
       if (absl::Status status = setting->apply(config, entry.value); !status.ok()) {
-        return absl::InvalidArgumentError(absl::StrCat(config_path, ":", entry.line, ": ",
-                                                       entry.key, ": ", status.message()));
+        return absl::InvalidArgumentError(
+            absl::StrCat(config_path, ":", entry.line, ": ", entry.key, ": ", status.message()));
       }
     }
   }
@@ -381,15 +381,17 @@ std::string HelpText() {
   std::string text =
       "edge: an HTTP edge proxy on io_uring\n\n"
       "  edge [--flag=value ...]\n\n"
-      "  --config=PATH\n      YAML file whose keys are these flags; a flag given overrides its key\n";
+      "  --config=PATH\n      YAML file whose keys are these flags; a flag given overrides its "
+      "key\n";
   for (const Setting& setting : Settings()) {
     absl::StrAppend(&text, "  --", setting.name, "=", setting.default_value, "\n      ",
                     absl::StrReplaceAll(setting.help, {{"\n", "\n      "}}), "\n");
   }
-  absl::StrAppend(&text,
-                  "\nSignals: TERM drains, a second TERM or INT stops at once.\n"
-                  "Exit status: 0 drained or stopped, 1 failed at run time, 2 a mistake in flags or\n"
-                  "configuration or an unusable kernel.\n");
+  absl::StrAppend(
+      &text,
+      "\nSignals: TERM drains, a second TERM or INT stops at once.\n"
+      "Exit status: 0 drained or stopped, 1 failed at run time, 2 a mistake in flags or\n"
+      "configuration or an unusable kernel.\n");
   return text;
 }
 

@@ -36,16 +36,15 @@ absl::Status UringIo::SetUp(const UringOptions& options) {
   while (true) {
     io_uring_params params{};
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                   IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-                   IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+                   IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                   IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
     params.cq_entries = completion_entries;
     const int error = -io_uring_queue_init_params(submission_entries, &ring_, &params);
     if (error == 0) break;
     if (error != ENOMEM || submission_entries / 2 < kSubmissionEntriesMin) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("io_uring_setup of ", submission_entries, " entries failed: ",
-                       std::strerror(error),
-                       error == ENOMEM ? " (raise RLIMIT_MEMLOCK: ulimit -l)" : ""));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "io_uring_setup of ", submission_entries, " entries failed: ", std::strerror(error),
+          error == ENOMEM ? " (raise RLIMIT_MEMLOCK: ulimit -l)" : ""));
     }
     submission_entries /= 2;
     completion_entries /= 2;
@@ -84,8 +83,7 @@ absl::Status UringIo::SetUpGroup(BufferGroup id, const BufferGroupOptions& optio
   group.ring = io_uring_setup_buf_ring(&ring_, group.ring_entries, static_cast<int>(id), 0, &error);
   if (group.ring == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("registering a ring of ", options.buffers,
-                                                      " buffers failed: ",
-                                                      std::strerror(-error)));
+                                                      " buffers failed: ", std::strerror(-error)));
   }
   // Half stays with edge: plaintext and large heads come out of it (TakeBuffer).
   group.window_max = std::max(group.total / 2, 1u);
@@ -106,7 +104,8 @@ UringIo::~UringIo() {
   io_uring_queue_exit(&ring_);
 }
 
-// --- Operations ---------------------------------------------------------------------------------------
+// --- Operations
+// ---------------------------------------------------------------------------------------
 
 io_uring_sqe* UringIo::NextSqe() {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
@@ -189,7 +188,8 @@ void UringIo::RingDoorbell(DoorbellTarget target) {
   sqe->user_data = kIgnored;
 }
 
-// --- Calls that return at once --------------------------------------------------------------------------
+// --- Calls that return at once
+// --------------------------------------------------------------------------
 
 int UringIo::OpenSocket(int family) {
   const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -226,7 +226,8 @@ int UringIo::PeerAddress(int fd, SocketAddress* peer) {
   return getpeername(fd, address, &peer->length) < 0 ? -errno : 0;
 }
 
-// --- Buffers ----------------------------------------------------------------------------------------------
+// --- Buffers
+// ----------------------------------------------------------------------------------------------
 
 std::byte* UringIo::BufferData(BufferId id) {
   const Group& group = groups_[static_cast<int>(id.group())];
@@ -265,14 +266,15 @@ void UringIo::RefillGroup(Group& group) {
     const uint16_t index = group.stack.back();
     group.stack.pop_back();
     io_uring_buf_ring_add(group.ring, group.memory.data() + size_t{index} * group.bytes_each,
-                          group.bytes_each, index,
-                          static_cast<int>(group.ring_entries - 1), added++);
+                          group.bytes_each, index, static_cast<int>(group.ring_entries - 1),
+                          added++);
     ++group.in_kernel;
   }
   if (added > 0) io_uring_buf_ring_advance(group.ring, added);
 }
 
-// --- The turn -----------------------------------------------------------------------------------------------
+// --- The turn
+// -----------------------------------------------------------------------------------------------
 
 // One io_uring_enter(2). liburing's own helpers cannot say NO_IOWAIT (2.9).
 int UringIo::Enter(unsigned wait_for, int64_t timeout_ns, unsigned flags) {
@@ -289,10 +291,9 @@ int UringIo::Enter(unsigned wait_for, int64_t timeout_ns, unsigned flags) {
   argument.sigmask_sz = _NSIG / 8;
   if (timeout_ns >= 0) argument.ts = reinterpret_cast<uint64_t>(&timespec);
   ++counters_.enters;
-  const int result =
-      io_uring_enter2(static_cast<unsigned>(enter_fd_), submit, wait_for,
-                      enter_flags_ | flags | IORING_ENTER_EXT_ARG,
-                      reinterpret_cast<sigset_t*>(&argument), sizeof argument);
+  const int result = io_uring_enter2(static_cast<unsigned>(enter_fd_), submit, wait_for,
+                                     enter_flags_ | flags | IORING_ENTER_EXT_ARG,
+                                     reinterpret_cast<sigset_t*>(&argument), sizeof argument);
   if (result >= 0) return 0;
   switch (-result) {
     case EINTR:
@@ -315,7 +316,8 @@ int UringIo::Turn(int64_t timeout_ns) {
 size_t UringIo::Dispatch(size_t max) {
   size_t ran = 0;
   while (ran < max) {
-    // Read anew each time: handlers never reap, but a full submission queue or an early submit may add.
+    // Read anew each time: handlers never reap, but a full submission queue or an early submit may
+    // add.
     const unsigned head = *ring_.cq.khead;
     if (head == __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE)) break;
     const io_uring_cqe cqe = ring_.cq.cqes[head & ring_.cq.ring_mask];
