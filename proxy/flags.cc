@@ -258,7 +258,7 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::string Suggestion(std::string_view name) {
+std::string Suggestion(std::string_view name, std::string_view prefix) {
   const Setting* best = nullptr;
   size_t best_distance = 4;  // further away it is not a slip of the keyboard
   for (const Setting& setting : Settings()) {
@@ -268,7 +268,7 @@ std::string Suggestion(std::string_view name) {
       best = &setting;
     }
   }
-  return best == nullptr ? "see --help" : absl::StrCat("did you mean --", best->name, "?");
+  return best == nullptr ? "see --help" : absl::StrCat("did you mean ", prefix, best->name, "?");
 }
 
 void ResolvePath(const std::string& base_directory, std::string& path) {
@@ -324,7 +324,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(std::span<const char* const> argume
     const Setting* setting = FindSetting(name);
     if (setting == nullptr && name != "config") {
       return absl::InvalidArgumentError(
-          absl::StrCat("--", name, ": unknown flag, ", Suggestion(name)));
+          absl::StrCat("--", name, ": unknown flag, ", Suggestion(name, "--")));
     }
     if (!has_value) {
       if (setting != nullptr && setting->boolean) {
@@ -356,7 +356,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(std::span<const char* const> argume
       if (setting == nullptr) {
         return absl::InvalidArgumentError(
             absl::StrCat(config_path, ":", entry.line, ": ", entry.key, ": unknown key, ",
-                         absl::StripPrefix(Suggestion(entry.key), "did you mean --")));
+                         Suggestion(entry.key, "")));
       }
       if (given.contains(entry.key)) continue;
       if (absl::Status status = setting->apply(config, entry.value); !status.ok()) {
