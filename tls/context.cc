@@ -2,10 +2,11 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string_view>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/log/check.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -37,8 +38,8 @@ struct HandshakeTables {
   std::vector<bssl::UniquePtr<SSL_CTX>> others;
   // Lower case names without trailing dot, and suffixes of wildcards (".example.org"). Values are
   // not owned: the default context or one of `others`.
-  absl::flat_hash_map<std::string, SSL_CTX*> exact_names;
-  absl::flat_hash_map<std::string, SSL_CTX*> wildcard_suffixes;
+  std::map<std::string, SSL_CTX*, std::less<>> exact_names;
+  std::map<std::string, SSL_CTX*, std::less<>> wildcard_suffixes;
 };
 
 void FreeTables(void* /*parent*/, void* tables, CRYPTO_EX_DATA* /*data*/, int /*index*/,

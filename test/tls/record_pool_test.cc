@@ -129,6 +129,18 @@ TEST_F(RecordPoolTest, OnlyTheLastAllocatedBlockCanBePinned) {
   edge_tls_record_free(first);
 }
 
+TEST_F(RecordPoolTest, BlocksOfEarlierCallsAreNotLookedAt) {
+  char* record = NewRecord(100, 'a');
+  std::thread([record] {
+    RecordPool::SetLimits({.blocks_max = {}});
+    edge_tls_record_free(record);  // to the system: reading its header would be a use after free
+  }).join();
+  RecordPool::BeginCall();
+  char elsewhere[10] = {};
+  EXPECT_EQ(RecordPool::Pin(elsewhere, sizeof(elsewhere)), nullptr);
+  before_ = RecordPool::Stats();
+}
+
 TEST_F(RecordPoolTest, ABlockIsPinnedOnce) {
   char* record = NewRecord(100, 'a');
   RecordBlock* block = RecordPool::Pin(record, 50);

@@ -221,7 +221,8 @@ TEST_P(SessionVersionTest, GathersSmallPiecesIntoOneRecord) {
       {{piece(head), piece(large)}, 4},
       {{piece(large), piece(head)}, 4},
       {{piece(head), piece(body), piece(large), piece(body), piece(head)}, 5},
-      {{piece(body), piece(body), piece(body), piece(body), piece(body)}, 2},
+      {std::vector<iovec>(8, piece(body)), 1},
+      {std::vector<iovec>(9, piece(body)), 2},
   };
   for (const auto& c : cases) {
     std::string all;
