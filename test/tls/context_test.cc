@@ -104,11 +104,23 @@ TEST(ContextTest, RefusesCiphersWithoutForwardSecrecyOrAead) {
   }
 }
 
-TEST(ContextTest, FollowsTheClientsOrderOfCiphers) {
+TEST(ContextTest, ClientChoosesBetweenAes128AndChaCha) {
   EXPECT_EQ(Handshake(*TestContext(), {.version_max = TLS1_2_VERSION,
-                                       .tls12_ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305:"
+                                       .tls12_ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384:"
+                                                        "ECDHE-ECDSA-CHACHA20-POLY1305:"
                                                         "ECDHE-ECDSA-AES128-GCM-SHA256"}),
             "TLSv1.2 TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256");
+  EXPECT_EQ(Handshake(*TestContext(), {.version_max = TLS1_2_VERSION,
+                                       .tls12_ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384:"
+                                                        "ECDHE-ECDSA-AES128-GCM-SHA256:"
+                                                        "ECDHE-ECDSA-CHACHA20-POLY1305"}),
+            "TLSv1.2 TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256");
+}
+
+TEST(ContextTest, ServesAes256ToThoseWhoWantNothingElse) {
+  EXPECT_EQ(Handshake(*TestContext(), {.version_max = TLS1_2_VERSION,
+                                       .tls12_ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384"}),
+            "TLSv1.2 TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
 }
 
 TEST(ContextTest, SharesX25519AndP256Only) {
