@@ -282,7 +282,8 @@ void HeadReader::FinishField() {
   field.value_begin = static_cast<uint16_t>(begin);
   field.value_size = static_cast<uint16_t>(end - begin);
   const bool hop_by_hop = (kHopByHopFields & FieldBit(field_id_)) != 0;
-  const bool canonical = end == line_end && begin == colon + 2 && block[colon + 1] == ' ';
+  const bool canonical =
+      end == line_end && begin == colon + 2 && begin < end && block[colon + 1] == ' ';
   field.flags = static_cast<uint8_t>((hop_by_hop ? MessageHead::kFlagHopByHop : 0) |
                                      (canonical ? MessageHead::kFlagCanonical : 0));
 }

@@ -95,7 +95,8 @@ class MessageHead {
     uint8_t flags;
   };
   static constexpr uint8_t kFlagHopByHop = 1;
-  static constexpr uint8_t kFlagCanonical = 2;  // the block has exactly "name: value\r\n"
+  static constexpr uint8_t kFlagCanonical =
+      2;  // the block has exactly "name: value\r\n", not empty
 
   // The caller has checked kFieldsMax.
   Field& Append(FieldId id) {
