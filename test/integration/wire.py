@@ -159,10 +159,14 @@ class Wire:
         if rest:
             raise ProtocolError(f"bytes after the last message: {rest[:500]!r}")
 
+    def has_more(self):
+        """Waits: True when a byte is there, False at an orderly end. A reset raises IncompleteMessage."""
+        return bool(self._buffer) or self._fill()
+
     def at_eof(self):
         """Waits for a byte or the end. A reset counts as the end."""
         try:
-            return not self._buffer and not self._fill()
+            return not self.has_more()
         except IncompleteMessage:
             return True
 
