@@ -17,6 +17,19 @@ def edge_repositories():
         path = ".deps/boringssl",
     )
 
+    native.new_local_repository(
+        name = "c-ares",
+        build_file = "//tools/deps:c-ares.BUILD",
+        path = ".deps/c-ares",
+    )
+
+    # The name under which other build files look for Google's benchmark library.
+    native.new_local_repository(
+        name = "com_github_google_benchmark",
+        build_file = "//tools/deps:benchmark.BUILD",
+        path = ".deps/benchmark",
+    )
+
     # Its own build file asks for platforms that Debian's Bazel does not have.
     native.new_local_repository(
         name = "com_google_googletest",
@@ -34,4 +47,10 @@ def edge_repositories():
         name = "llhttp",
         build_file = "//tools/deps:llhttp.BUILD",
         path = ".deps/llhttp",
+    )
+
+    native.new_local_repository(
+        name = "yaml-cpp",
+        build_file = "//tools/deps:yaml-cpp.BUILD",
+        path = ".deps/yaml-cpp",
     )

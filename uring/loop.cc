@@ -1,0 +1,62 @@
+#include "uring/loop.h"
+
+#include <algorithm>
+
+namespace edge::uring {
+
+Loop::Loop(Io* io, const Clock* clock)
+    : io_(io), clock_(clock), now_ns_(clock->NowNs()), timers_(now_ns_), buffers_(io) {}
+
+Loop::~Loop() { CHECK(deferred_first_ == nullptr) << "loop freed with deferred work queued"; }
+
+int Loop::RunTurn(int64_t latest_ns) {
+  int64_t timeout_ns = -1;
+  if (more_completions_ || deferred_first_ != nullptr) {
+    timeout_ns = 0;
+  } else {
+    timeout_ns = timers_.NextDelayNs(now_ns_);
+    if (latest_ns != INT64_MAX) {
+      const int64_t left = std::max<int64_t>(0, latest_ns - now_ns_);
+      timeout_ns = timeout_ns < 0 ? left : std::min(timeout_ns, left);
+    }
+  }
+  if (int error = io_->Turn(timeout_ns); error != 0) return error;
+  now_ns_ = clock_->NowNs();
+
+  more_completions_ = io_->Dispatch(kCompletionsPerTurnMax) == kCompletionsPerTurnMax;
+  timers_.Advance(now_ns_);
+  RunDeferred();
+  buffers_.WakeWaiters();
+
+  const int64_t busy_ns = clock_->NowNs() - now_ns_;
+  const auto bound = std::lower_bound(LoopCounters::kBusyBoundsNs.begin(),
+                                      LoopCounters::kBusyBoundsNs.end(), busy_ns);
+  ++counters_.busy_histogram[bound - LoopCounters::kBusyBoundsNs.begin()];
+  ++counters_.turns;
+  counters_.busy_ns += busy_ns;
+  counters_.busy_max_ns = std::max(counters_.busy_max_ns, busy_ns);
+  return 0;
+}
+
+void Loop::Defer(Deferred& deferred) {
+  if (deferred.queued_) return;
+  deferred.queued_ = true;
+  deferred.next_ = nullptr;
+  *deferred_last_ = &deferred;
+  deferred_last_ = &deferred.next_;
+}
+
+void Loop::RunDeferred() {
+  // What is deferred meanwhile runs in the next turn, which then does not wait.
+  Deferred* list = deferred_first_;
+  deferred_first_ = nullptr;
+  deferred_last_ = &deferred_first_;
+  while (list != nullptr) {
+    Deferred& deferred = *list;
+    list = deferred.next_;
+    deferred.queued_ = false;
+    deferred.handler_(deferred.owner_);  // may free its owner
+  }
+}
+
+}  // namespace edge::uring

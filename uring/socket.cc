@@ -1,0 +1,162 @@
+#include "uring/socket.h"
+
+#include <cerrno>
+
+#include "absl/log/check.h"
+
+namespace edge::uring {
+
+Socket::Socket(Loop* loop, Owner* owner) : loop_(loop), owner_(owner) {}
+
+Socket::~Socket() { CHECK(state_ == State::kClosed) << "socket freed while open"; }
+
+void Socket::Adopt(int fd) {
+  CHECK(state_ == State::kClosed);
+  fd_ = fd;
+  state_ = State::kOpen;
+  receive_ended_ = receive_cancelled_ = shutdown_pending_ = bytes_left_ = false;
+  wanted_ = ReceiveMode::kOff;
+}
+
+int Socket::Connect(const SocketAddress& address) {
+  CHECK(state_ == State::kClosed);
+  const int fd = loop_->io().OpenSocket(address.storage.ss_family);
+  if (fd < 0) return -fd;
+  Adopt(fd);
+  state_ = State::kConnecting;
+  loop_->io().Connect(fd_, address, send_);
+  return 0;
+}
+
+void Socket::Receive(ReceiveMode mode) {
+  if (state_ != State::kOpen || receive_ended_) return;
+  wanted_ = mode;
+  if (receive_.in_flight()) {
+    if (armed_ != mode && !receive_cancelled_) {
+      receive_cancelled_ = true;
+      loop_->io().Cancel(receive_);
+    }
+    return;
+  }
+  loop_->buffers().StopWaiting(buffer_waiter_);
+  if (mode != ReceiveMode::kOff) ArmReceive();
+}
+
+void Socket::ArmReceive() {
+  Io& io = loop_->io();
+  armed_ = wanted_;
+  receive_cancelled_ = false;
+  switch (armed_) {
+    case ReceiveMode::kOff:
+      return;
+    case ReceiveMode::kMultishot:
+      io.RecvMultishot(fd_, BufferGroup::kHead, receive_);
+      return;
+    case ReceiveMode::kOnce:
+      io.RecvOnce(fd_, BufferGroup::kHead, bytes_left_, receive_);
+      return;
+    case ReceiveMode::kOnceLarge: {
+      const bool large_left = io.BuffersFree(BufferGroup::kBody) > 0;
+      io.RecvOnce(fd_, large_left ? BufferGroup::kBody : BufferGroup::kHead, bytes_left_, receive_);
+      return;
+    }
+  }
+}
+
+void Socket::OnReceiveCompletion(const Completion& completion) {
+  BufferLoans& buffers = loop_->buffers();
+  if (state_ == State::kClosing) {
+    if (completion.buffer.valid()) loop_->io().ReturnBuffer(completion.buffer);
+    if (!completion.more) FinishClose();
+    return;
+  }
+  if (!completion.more && (armed_ == ReceiveMode::kOnce || armed_ == ReceiveMode::kOnceLarge) &&
+      completion.result > 0 && wanted_ == armed_) {
+    wanted_ = ReceiveMode::kOff;
+  }
+  bytes_left_ = completion.bytes_left;
+  if (completion.result > 0) {
+    buffers.Begin(completion.buffer);
+    owner_->OnReceived(*this, completion.buffer, static_cast<uint32_t>(completion.result));
+  } else {
+    if (completion.buffer.valid()) loop_->io().ReturnBuffer(completion.buffer);
+    const bool retry = completion.result == -ENOBUFS || completion.result == -EINTR ||
+                       completion.result == -EAGAIN ||
+                       (completion.result == -ECANCELED && receive_cancelled_);
+    if (!retry) {
+      receive_ended_ = true;
+      wanted_ = ReceiveMode::kOff;
+      return owner_->OnReceiveEnd(*this, -completion.result);
+    }
+  }
+  if (completion.more || receive_.in_flight() || state_ != State::kOpen) return;
+  if (wanted_ == ReceiveMode::kOff || receive_ended_) return;
+  if (completion.result == -ENOBUFS) {
+    // Only small buffers are worth waiting for: a large receive falls back to one.
+    if (armed_ == ReceiveMode::kOnceLarge && loop_->io().BuffersFree(BufferGroup::kHead) > 0) {
+      armed_ = ReceiveMode::kOnce;
+      return loop_->io().RecvOnce(fd_, BufferGroup::kHead, true, receive_);
+    }
+    if (!buffer_waiter_.waiting()) buffers.Wait(BufferGroup::kHead, buffer_waiter_);
+    return;
+  }
+  ArmReceive();
+}
+
+void Socket::OnBufferFree() {
+  if (state_ == State::kOpen && wanted_ != ReceiveMode::kOff && !receive_.in_flight()) ArmReceive();
+}
+
+void Socket::Send(std::span<const iovec> parts) {
+  CHECK(state_ == State::kOpen);
+  loop_->io().Send(fd_, parts, send_);
+}
+
+void Socket::OnSendCompletion(const Completion& completion) {
+  if (state_ == State::kClosing) return FinishClose();
+  if (state_ == State::kConnecting) {
+    state_ = State::kOpen;
+    return owner_->OnConnected(*this, -completion.result);
+  }
+  owner_->OnSent(*this, completion.result);
+  if (shutdown_pending_ && state_ == State::kOpen && !send_.in_flight()) {
+    shutdown_pending_ = false;
+    loop_->io().ShutdownSend(fd_);
+  }
+}
+
+void Socket::ShutdownSend() {
+  if (state_ != State::kOpen) return;
+  if (send_.in_flight()) {
+    shutdown_pending_ = true;
+  } else {
+    // An error means that the peer has reset the connection, which the receive tells as well.
+    loop_->io().ShutdownSend(fd_);
+  }
+}
+
+void Socket::Close() {
+  if (state_ == State::kClosed || state_ == State::kClosing) return;
+  state_ = State::kClosing;
+  loop_->buffers().StopWaiting(buffer_waiter_);
+  if (receive_.in_flight() && !receive_cancelled_) loop_->io().Cancel(receive_);
+  if (send_.in_flight()) loop_->io().Cancel(send_);
+  // With nothing in flight no completion will come; the owner still hears of it later, never from here.
+  if (!receive_.in_flight() && !send_.in_flight()) loop_->Defer(close_deferred_);
+}
+
+void Socket::OnCloseDeferred() {
+  // Close may have been called from within the handler of the last completion, which then went on to
+  // FinishClose itself.
+  if (state_ == State::kClosing) FinishClose();
+}
+
+void Socket::FinishClose() {
+  if (receive_.in_flight() || send_.in_flight() || close_deferred_.queued()) return;
+  loop_->io().CloseSocket(fd_);
+  fd_ = -1;
+  state_ = State::kClosed;
+  owner_->OnClosed(*this);
+}
+
+}  // namespace edge::uring
