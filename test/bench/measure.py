@@ -5,6 +5,7 @@ of the cores, and of the origin's count of requests, so neither start-up nor TLS
 """
 
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -13,7 +14,7 @@ import threading
 import time
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-WRK_TIMEOUT_S = 10
+LOAD_TIMEOUT_S = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +41,9 @@ class Sample:
     own_busy: float          # share of the window that the proxy's threads ran
     proxy_busy: float        # share of the window that the proxy's core was not idle, by whomever
     far_busy: float          # the same of the core of load generator and origin
+    far_us: float            # CPU of load generator and origin a request; over cpu_us, the proxy cannot be kept busy
     memory_mib: float        # PSS of all of the proxy's processes, under load
-    p99_ms: float            # by wrk, with its warm-up
+    p99_ms: float            # by the load generator, with its warm-up
     errors: int
     edge: dict               # edge's own counters over the window, if it is edge
 
@@ -74,27 +76,33 @@ def memory_bytes(pids):
                for pid in pids)
 
 
-class Load:
+class WrkLoad:
     """A run of wrk on one core, long enough for warm-up and window."""
 
     def __init__(self, scenario, port, core, seconds):
         scheme = "https" if scenario.tls else "http"
         url = f"{scheme}://127.0.0.1:{port}/bytes/{scenario.body}"
-        command = ["wrk", "--threads", "1", "--connections", str(scenario.connections), "--duration", f"{seconds}s",
-                   "--timeout", f"{WRK_TIMEOUT_S}s", "--latency", url]
+        self._start(["wrk", "--threads", "1", "--connections", str(scenario.connections), "--duration", f"{seconds}s",
+                     "--timeout", f"{LOAD_TIMEOUT_S}s", "--latency", url], core, seconds)
+
+    def _start(self, command, core, seconds):
         self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                       preexec_fn=lambda: os.sched_setaffinity(0, {core}))
-        self._deadline = seconds + WRK_TIMEOUT_S
+        self._seconds = seconds
 
     def finish(self):
         """(errors, p99 in ms)"""
         try:
-            text, _ = self.child.communicate(timeout=self._deadline)
+            text, _ = self.child.communicate(timeout=self._seconds + LOAD_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.stop()
-            raise RuntimeError("wrk does not end") from None
-        if "requests in" not in text:
-            raise RuntimeError(f"wrk measured nothing:\n{text}")
+            raise RuntimeError("the load generator does not end") from None
+        try:
+            return self._parse(text)
+        except (AttributeError, ValueError):
+            raise RuntimeError(f"the load generator measured nothing:\n{text}") from None
+
+    def _parse(self, text):
         errors = 0
         for match in re.finditer(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text):
             errors += sum(map(int, match.groups()))
@@ -109,26 +117,41 @@ class Load:
             self.child.wait()
 
 
+class LightLoad(WrkLoad):
+    """The same by test/bench/light_load.cc, whose binary is `binary`."""
+
+    binary = ""
+
+    def __init__(self, scenario, port, core, seconds):
+        self._start([self.binary, str(port), f"/bytes/{scenario.body}", str(scenario.connections), str(seconds),
+                     "tls" if scenario.tls else "plain"], core, seconds)
+
+    def _parse(self, text):
+        found = json.loads(text)
+        return found["errors"], found["p99_us"] / 1000
+
+
 class Reading:
     """All counters at one moment."""
 
-    def __init__(self, pids, cores, origin, edge_counters):
+    def __init__(self, pids, far_pids, cores, origin, edge_counters):
         self.time = time.monotonic()
         self.requests = origin.requests()
         self.cpu, self.user, self.system = cpu_seconds(pids)
+        self.far_cpu, _, _ = cpu_seconds(far_pids)
         self.cores = [core_seconds(core) for core in cores]
         self.edge = edge_counters()
 
 
-def measure(scenario, server, origin, proxy_core, far_core, warm_up_s, window_s, edge_counters=dict):
-    # wrk takes whole seconds; a second more than needed keeps the load up until the window has ended.
-    load = Load(scenario, server.port, far_core, int(warm_up_s + window_s + 1.999))
+def measure(make_load, scenario, server, origin, cores, warm_up_s, window_s, edge_counters=dict):
+    # Load generators take whole seconds; a second more than needed keeps the load up until the window has ended.
+    load = make_load(scenario, server.port, cores[1], int(warm_up_s + window_s + 1.999))
     try:
         time.sleep(warm_up_s)
-        pids = server.pids
-        before = Reading(pids, (proxy_core, far_core), origin, edge_counters)
+        pids, far_pids = server.pids, [load.child.pid, *origin.server.pids]
+        before = Reading(pids, far_pids, cores, origin, edge_counters)
         time.sleep(window_s)
-        after = Reading(pids, (proxy_core, far_core), origin, edge_counters)
+        after = Reading(pids, far_pids, cores, origin, edge_counters)
         memory = memory_bytes(pids)
         errors, p99_ms = load.finish()
     finally:
@@ -148,6 +171,7 @@ def measure(scenario, server, origin, proxy_core, far_core, warm_up_s, window_s,
         own_busy=cpu / (after.time - before.time),
         proxy_busy=busy[0],
         far_busy=busy[1],
+        far_us=(after.far_cpu - before.far_cpu) / requests * 1e6,
         memory_mib=memory / 2**20,
         p99_ms=p99_ms,
         errors=errors,
@@ -159,13 +183,13 @@ def measure(scenario, server, origin, proxy_core, far_core, warm_up_s, window_s,
     )
 
 
-def system_calls_per_request(scenario, server, origin, far_core, warm_up_s, window_s):
+def system_calls_per_request(make_load, scenario, server, origin, cores, warm_up_s, window_s):
     """Counted by perf in a pass of its own, since counting costs. None if perf cannot.
 
     perf starts late and ends late by some milliseconds, so the calls a second of its own window are divided by the
     requests a second of ours.
     """
-    load = Load(scenario, server.port, far_core, int(warm_up_s + window_s + 2.999))
+    load = make_load(scenario, server.port, cores[1], int(warm_up_s + window_s + 2.999))
     try:
         time.sleep(warm_up_s)
         command = ["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p",

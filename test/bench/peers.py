@@ -304,7 +304,7 @@ class Origin:
             self.port = free_port()
             path = directory / "nginx.conf"
             path.write_text(NGINX_ORIGIN.format(directory=directory, www=www, port=self.port, kib="x" * 1024))
-            nginx = Peer("nginx", next(iter(sorted(PROGRAMS.glob("nginx")))), "nginx")
+            nginx = Peer("nginx", PROGRAMS / "nginx", "nginx")
             self.server = Server("nginx-origin", [nginx.binary, "-p", directory, "-c", path, "-e", "stderr"], core,
                                  directory)
             self.server.wait_for_port(self.port)

@@ -16,7 +16,7 @@ class Summary:
 
 
 QUANTITIES = ("cpu_us", "user_us", "system_us", "core_us", "requests_per_second", "own_busy", "proxy_busy", "far_busy",
-              "memory_mib", "p99_ms")
+              "far_us", "memory_mib", "p99_ms")
 
 
 def summarise(samples):
@@ -50,6 +50,8 @@ def table(scenario_name, rows, calls, errors):
             f"{row['requests_per_second'].median:>11.0f} {'-' if count is None else f'{count:.2f}':>9} "
             f"{row['memory_mib'].median:>10.1f} {row['p99_ms'].median:>7.2f} {row['own_busy'].median:>5.0%} "
             f"{row['proxy_busy'].median:>5.0%} {row['far_busy'].median:>5.0%} {errors[peer]:>6}")
+    far = [row["far_us"].median for row in rows.values()]
+    lines.append(f"  load generator and origin took {min(far):.2f} to {max(far):.2f} us CPU a request")
     idle = [peer.name for peer, row in rows.items() if row["proxy_busy"].median < 0.9]
     if idle:
         lines.append(f"  not at its limit: {', '.join(idle)} (core under 90 % busy: load generator and origin are the "
