@@ -227,7 +227,7 @@ def edge_counters(admin_port):
         text = b"".join(iter(lambda: admin.recv(65_536), b"")).decode()
     counters = {}
     for name in ("edge_ring_enters_total", "edge_ring_completions_total", "edge_loop_busy_seconds_sum",
-                 "edge_ring_enobufs_total"):
+                 "edge_worker_cpu_seconds_total", "edge_ring_enobufs_total"):
         values = re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)", text, re.M)
         if values:
             counters[name] = sum(map(float, values))
