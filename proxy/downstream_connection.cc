@@ -40,6 +40,7 @@ void DownstreamConnection::OnHandshakeDone() {
 void DownstreamConnection::EnterIdle() {
   state_ = State::kIdle;
   listed_idle_ = true;
+  idle_since_ns_ = worker_->loop().now_ns();
   worker_->idle_connections().PushNewest(*this);
   const int64_t timeout_ns =
       worker_->draining() ? kDrainIdleNs : worker_->settings().idle_timeout_ns;
