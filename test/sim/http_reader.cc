@@ -58,6 +58,7 @@ bool HttpReader::Feed(std::string_view bytes) {
       case State::kFailed:
         return false;
       case State::kStopped:
+        left_over_ += bytes.size();
         return true;
       case State::kTunnel:
         handler_->OnTunnel(bytes);

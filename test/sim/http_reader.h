@@ -62,6 +62,8 @@ class HttpReader {
   void Stop() { state_ = State::kStopped; }
 
   bool between_messages() const { return state_ == State::kStartLine && line_.empty(); }
+  // Bytes that came after Stop.
+  uint64_t left_over() const { return left_over_; }
   bool until_close() const { return state_ == State::kUntilClose; }
   const std::string& error() const { return error_; }
 
@@ -93,6 +95,7 @@ class HttpReader {
   ReadHead head_;
   std::string line_;
   uint64_t body_left_ = 0;
+  uint64_t left_over_ = 0;
   std::string error_;
 };
 

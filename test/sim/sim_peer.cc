@@ -46,6 +46,12 @@ void SimPeer::FinishWriting() {
   ScheduleWrite();
 }
 
+void SimPeer::StopWriting() {
+  finished_ = true;
+  output_.clear();
+  written_ = 0;
+}
+
 void SimPeer::Close() {
   if (endpoint_ == nullptr) return;
   endpoint_->Close();

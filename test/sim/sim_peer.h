@@ -39,6 +39,8 @@ class SimPeer : public Endpoint::Observer {
   void Write(std::string_view bytes);
   // FIN after what is to be written.
   void FinishWriting();
+  // Nothing more is written, not even FIN.
+  void StopWriting();
   void Close();
   void Abort();
 
