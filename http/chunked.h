@@ -8,6 +8,7 @@
 // caller's bytes; nothing of them is kept but trailers, which go into the block that is lent to
 // Start.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -41,13 +42,19 @@ class ChunkReader {
   // After kEnd: the trailers that may be forwarded, as lines "Name: value\r\n". Fields of the deny
   // list are not among them: framing, routing, authentication and hop-by-hop fields are refused,
   // other fields that RFC 9110 6.5.1 keeps out of trailers are dropped.
-  std::string_view trailers() const { return {trailer_block_.data(), trailer_bytes_}; }
+  std::string_view trailers() const { return {trailer_block_.data(), trailers_end_}; }
 
  private:
+  // In the order in which Take() tells their kinds apart.
   enum class State : uint8_t {
-    kSizeFirst,           // before the first digit
-    kSize,                // after a digit
-    kExtensionSpace,      // white space after the size or an extension: only ";" may follow
+    kSizeFirst,  // before the first digit
+    kSize,       // after a digit
+    kSizeLf,     // after the size line's CR
+    kData,
+    kDataCr,
+    kDataLf,
+
+    kExtensionSpace,      // white space after the size or after an extension: only ";" may follow
     kExtensionNameStart,  // after ";"
     kExtensionName,
     kExtensionNameSpace,  // white space after a name: "=" or ";" may follow
@@ -56,29 +63,43 @@ class ChunkReader {
     kExtensionQuoted,
     kExtensionQuotedPair,
     kExtensionEnd,  // after a closing quote
-    kSizeLf,        // after the size line's CR
-    kData,
-    kDataCr,
-    kDataLf,
-    kTrailerStart,  // at the start of a trailer line
+
+    kTrailerStart,  // at the start of a trailer line or of the last, empty one
     kTrailerName,
+    kTrailerValueStart,
     kTrailerValue,
-    kTrailerLf,    // after a trailer line's CR
-    kTrailerNext,  // after its LF: white space here would be a fold
-    kEndLf,        // after the CR of the last, empty line
+    kTrailerLf,  // after a trailer line's CR
+    kEndLf,      // after the CR of the empty line
+
     kDone,
     kRefused,
   };
 
+  Reason Take(char c);
+  Reason TakeExtension(char c);
+  Reason TakeTrailer(char c);
+  Reason Store(char c);
+  Reason JudgeTrailer();
+  Reason FinishTrailer();
+  std::span<char> LineBlock() { return keeps_trailers_ ? trailer_block_ : std::span(scratch_); }
+
   const ValidationPolicy* policy_ = nullptr;
   std::span<char> trailer_block_;
   uint64_t offset_ = 0;     // of the body, for refusals
-  uint64_t remaining_ = 0;  // size being read, then data to come
-  uint32_t trailer_bytes_ = 0;
-  uint32_t extension_bytes_ = 0;
-  uint32_t extensions_bytes_ = 0;
+  uint64_t remaining_ = 0;  // the size being read, then the data still to come
+  uint32_t leading_zeros_ = 0;
+  uint32_t extension_bytes_ = 0;   // of this chunk
+  uint32_t extensions_bytes_ = 0;  // of all chunks
+  uint32_t trailer_section_bytes_ = 0;
+  uint32_t trailer_fields_ = 0;
+  uint32_t trailers_end_ = 0;  // of the complete lines in the block
+  uint32_t line_end_ = 0;      // of the line being read, which starts at trailers_end_
   State state_ = State::kRefused;
+  bool keeps_trailers_ = false;
+  bool keeps_line_ = false;
   Refusal refusal_;
+  // Holds a name when no block was lent; longer than any name with a meaning.
+  std::array<char, 32> scratch_;
 };
 
 // "\r\n" + 16 digits + "\r\n".

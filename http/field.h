@@ -70,6 +70,10 @@ enum class FieldId : uint8_t {
 inline constexpr size_t kFieldIdCount = static_cast<size_t>(FieldId::kCount);
 static_assert(kFieldIdCount <= 64);
 
+// Sets of fields are such bits in one word.
+constexpr uint64_t FieldBit(FieldId id) { return uint64_t{1} << static_cast<unsigned>(id); }
+
+// `name` is a token (RFC 9110 5.1).
 FieldId LookupField(std::string_view name);
 
 // The name as it is usually written ("Content-Length"); empty for kOther and kXForwardedOther.

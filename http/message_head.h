@@ -59,10 +59,12 @@ class MessageHead {
   // name, or named by Connection. Valid once the head is complete.
   bool IsHopByHop(size_t i) const { return (fields_[i].flags & kFlagHopByHop) != 0; }
 
-  bool Has(FieldId id) const { return (present_ >> static_cast<unsigned>(id)) & 1; }
+  bool Has(FieldId id) const { return (present_ & FieldBit(id)) != 0; }
   // The first such field's value. Not for kOther.
   std::optional<std::string_view> Find(FieldId id) const;
   size_t Count(FieldId id) const;
+  // Whether Count(id) is above 1.
+  bool Repeats(FieldId id) const { return (repeated_ & FieldBit(id)) != 0; }
   // By any name, without regard to case; a pass over all fields.
   std::optional<std::string_view> Find(std::string_view name) const;
 
@@ -80,9 +82,9 @@ class MessageHead {
 
  private:
   friend class HeadReader;     // fills block and fields
-  friend class RequestParser;  // fills in the meaning
-  friend class ResponseParser;
-  friend class HeadWriter;  // copies whole lines
+  friend class HeadRules;      // marks hop-by-hop fields
+  friend class RequestParser;  // shortens an absolute-form
+  friend class ForwardWriter;  // copies whole lines
 
   struct Field {
     uint16_t name_begin;
@@ -95,11 +97,14 @@ class MessageHead {
   static constexpr uint8_t kFlagHopByHop = 1;
   static constexpr uint8_t kFlagCanonical = 2;  // the block has exactly "name: value\r\n"
 
+  void Append(const Field& field);
+
   char* block_ = nullptr;
   uint32_t capacity_ = 0;
   uint32_t used_ = 0;
   uint32_t size_ = 0;
-  uint64_t present_ = 0;  // bit i: FieldId i occurs
+  uint64_t present_ = 0;   // bit i: FieldId i occurs
+  uint64_t repeated_ = 0;  // bit i: it occurs more than once
   std::array<Field, kFieldsMax> fields_;
 };
 

@@ -41,6 +41,7 @@ class RequestParser {
 
  private:
   Refusal Complete();
+  void SetTarget(const RequestLine& line);
 
   HeadReader reader_;
   RequestHead* head_ = nullptr;
