@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+
 namespace edge::sim {
 namespace {
 
@@ -153,6 +155,51 @@ class Maker {
 };
 
 }  // namespace
+
+std::string Scenario::Describe() const {
+  constexpr const char* kFramings[] = {"none", "length", "chunked", "until-close"};
+  constexpr const char* kEnds[] = {"complete",        "fin-in-body",       "reset-in-body",
+                                   "fin-before-head", "reset-before-head", "stall-in-body",
+                                   "silent"};
+  constexpr const char* kManners[] = {"good", "half-closes", "aborts", "leaves", "stalls", "deaf"};
+  std::string text;
+  const auto flag = [&text](bool is, const char* name) {
+    if (is) absl::StrAppend(&text, " ", name);
+  };
+  for (size_t i = 0; i < clients.size(); ++i) {
+    const ClientScript& client = clients[i];
+    absl::StrAppend(&text, "client ", i, ": ", kManners[static_cast<int>(client.manners)],
+                    " pipeline=", client.pipeline, "\n");
+    for (const uint64_t id : client.exchanges) {
+      const ExchangeScript& exchange = exchanges[id];
+      const AnswerScript& answer = exchange.answer;
+      absl::StrAppend(&text, "  ", id, ": ", exchange.method,
+                      " framing=", kFramings[static_cast<int>(exchange.framing)],
+                      " bytes=", exchange.body_bytes);
+      flag(exchange.http10, "http/1.0");
+      flag(exchange.trailers, "trailers");
+      flag(exchange.expect_continue, "expect");
+      flag(exchange.says_close, "close");
+      absl::StrAppend(
+          &text, " -> ", answer.status, " framing=", kFramings[static_cast<int>(answer.framing)],
+          " bytes=", answer.body_bytes, " interim=", answer.interim_responses,
+          " delay_ms=", answer.delay_ns / kMs, " end=", kEnds[static_cast<int>(answer.end)]);
+      flag(answer.http10, "http/1.0");
+      flag(answer.trailers, "trailers");
+      flag(answer.says_close, "close");
+      flag(answer.closes_silently, "closes-silently");
+      flag(answer.early, "early");
+      flag(answer.tunnel, "tunnel");
+      flag(!exchange.must_succeed, "(may fail)");
+      text += '\n';
+    }
+  }
+  for (size_t i = 0; i < origins.size(); ++i) {
+    if (!origins[i].listens) absl::StrAppend(&text, "origin ", i, ": does not listen\n");
+  }
+  if (drain_at_ns >= 0) absl::StrAppend(&text, "drains at ", drain_at_ns / kMs, " ms\n");
+  return text;
+}
 
 Scenario Scenario::Make(Trouble trouble, Random& random) { return Maker(trouble, random).Make(); }
 

@@ -99,6 +99,9 @@ enum class Trouble : uint8_t {
 struct Scenario {
   static Scenario Make(Trouble trouble, Random& random);
 
+  // A line for each client, exchange and origin.
+  std::string Describe() const;
+
   const ExchangeScript& exchange(uint64_t id) const { return exchanges.at(id); }
   bool exists(uint64_t id) const { return id < exchanges.size(); }
 
