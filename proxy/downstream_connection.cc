@@ -12,7 +12,7 @@ namespace edge::proxy {
 using uring::Socket;
 
 DownstreamConnection::DownstreamConnection(uring::Loop* loop, Worker* worker)
-    : worker_(worker), transport_(loop, this), deadline_(&loop->timers(), this, [](void* self) {
+    : worker_(worker), transport_(loop, this, uring::BufferGroup::kHead), deadline_(&loop->timers(), this, [](void* self) {
         static_cast<DownstreamConnection*>(self)->OnDeadline();
       }) {}
 

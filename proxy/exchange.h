@@ -82,7 +82,6 @@ class Exchange final : public UpstreamConnection::Lessee {
   static constexpr size_t kHeadBlockBytes = 4096;
   // Bytes that may wait in a queue before its side is not read any further.
   static constexpr size_t kQueueBytesMax = 64 << 10;
-  static constexpr size_t kPipelinedBytesMax = 16 << 10;
   // The rest of a request's body that is read after edge has answered itself, to keep the
   // connection.
   static constexpr uint64_t kDiscardBytesMax = 256 << 10;

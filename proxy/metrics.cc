@@ -135,6 +135,7 @@ void RenderRing(Renderer& render) {
       const auto& counters = total ? stats.buffers_total : stats.buffers_free;
       render.Sample(i, ",pool=\"head\"", counters[0].Read());
       render.Sample(i, ",pool=\"body\"", counters[1].Read());
+      render.Sample(i, ",pool=\"origin\"", counters[2].Read());
     }
   }
   render.PerWorker("edge_slab_bytes", "gauge",

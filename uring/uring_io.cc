@@ -64,6 +64,9 @@ absl::Status UringIo::SetUp(const UringOptions& options) {
   if (absl::Status status = SetUpGroup(BufferGroup::kHead, options.head); !status.ok()) {
     return status;
   }
+  if (absl::Status status = SetUpGroup(BufferGroup::kOrigin, options.origin); !status.ok()) {
+    return status;
+  }
   return SetUpGroup(BufferGroup::kBody, options.body);
 }
 

@@ -183,7 +183,7 @@ TEST_P(SteadyStateTest, RequestsAllocateNothing) {
 
   uring::SystemClock clock;
   absl::StatusOr<std::unique_ptr<uring::UringIo>> io = uring::UringIo::Create(
-      {.submission_entries = 256, .completion_entries = 1024, .head = {256, 4096}, .body = {16, 65536}});
+      {.submission_entries = 256, .completion_entries = 1024, .head = {256, 4096}, .origin = {256, 4096}, .body = {16, 65536}});
   ASSERT_TRUE(io.ok()) << io.status();
   auto settings = std::make_shared<Settings>();
   settings->max_connections = 64;
