@@ -192,6 +192,13 @@ void DownstreamConnection::OnTransportClosed() {
   worker_->FreeConnection(this);
 }
 
+size_t DownstreamConnection::HoardedBytes() const {
+  const bool behind = state_ == State::kExchange &&
+                      (exchange_->request_state() == Exchange::RequestState::kWaiting ||
+                       exchange_->request_state() == Exchange::RequestState::kDone);
+  return behind ? transport_.input().bytes() : 0;
+}
+
 std::string DownstreamConnection::DebugString() const {
   static constexpr const char* kNames[] = {"free",     "handshake", "idle",
                                            "exchange", "lingering", "closing"};

@@ -68,6 +68,8 @@ class DownstreamConnection final : private Transport::Owner {
   void CloseNow();
   // kIdle: since when.
   int64_t idle_since_ns() const { return idle_since_ns_; }
+  // Bytes of requests that wait behind the present one.
+  size_t HoardedBytes() const;
   void MarkEvicted() { evicted_ = true; }
   bool evicted() const { return evicted_; }
   std::string DebugString() const;

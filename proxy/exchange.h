@@ -161,6 +161,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool response_started_ = false;  // bytes of a final response went to the client
   bool close_after_ = false;  // the response said, or the error demands, that the connection ends
   bool origin_keep_alive_ = false;
+  bool origin_cut_ = false;  // its stream did not end in order
   bool client_half_closed_ = false;
   bool tunnel_up_ended_ = false;
   bool tunnel_down_ended_ = false;

@@ -69,6 +69,7 @@ class Transport final : private uring::Socket::Owner {
 
   // --- Input
   InputQueue& input() { return input_; }
+  const InputQueue& input() const { return input_; }
   // What is to be read; see uring::Socket::ReceiveMode. Also resumes decryption that waited for
   // room.
   void Receive(uring::Socket::ReceiveMode mode);

@@ -62,6 +62,7 @@ Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
 Worker::~Worker() {
   loop_.timers().Stop(log_timer_);
   loop_.timers().Stop(evict_timer_);
+  loop_.timers().Stop(starving_timer_);
   CHECK(finished()) << "worker freed with connections open";
 }
 
@@ -72,6 +73,9 @@ void Worker::Start() {
 
 int Worker::RunTurn(int64_t latest_ns) {
   const int error = loop_.RunTurn(latest_ns);
+  if (loop_.buffers().anyone_waiting() && !starving_timer_.armed()) {
+    loop_.timers().Start(starving_timer_, loop_.now_ns() + kStarvingNs);
+  }
   PublishStats();
   return error;
 }
@@ -174,6 +178,31 @@ void Worker::OnEvictTimer() {
   for (size_t i = 0; i < kSpareConnections / 2 && Evict(); ++i) {
   }
   loop_.timers().Start(evict_timer_, loop_.now_ns() + kEvictIntervalNs);
+}
+
+// Connections have starved for a while. Clients whose next requests fill the pool while an earlier one
+// waits for its response are closed, those with the most first, until a quarter of the pool is free.
+void Worker::OnStarvingTimer() {
+  const uring::Io& io = loop_.io();
+  if (!loop_.buffers().anyone_waiting() || io.BuffersFree(uring::BufferGroup::kHead) > 0) return;
+  size_t most = 0;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
+       connection = ConnectionList::Next(*connection)) {
+    most = std::max(most, connection->HoardedBytes());
+  }
+  if (most < kHoardBytes) return;
+  size_t to_free =
+      io.BuffersTotal(uring::BufferGroup::kHead) * io.BufferSize(uring::BufferGroup::kHead) / 4;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {
+    DownstreamConnection* next = ConnectionList::Next(*connection);
+    const size_t hoarded = connection->HoardedBytes();
+    if (hoarded >= std::max(most / 2, kHoardBytes)) {
+      stats_->connections_shed.Add();
+      to_free -= std::min(to_free, hoarded);
+      connection->CloseNow();
+    }
+    connection = next;
+  }
 }
 
 // A slot has become free: for sockets that wait, then for those in the backlog.

@@ -60,6 +60,11 @@ class Worker final : public Acceptor::Owner {
   static constexpr int64_t kEvictIdleNs = 1'000'000'000;
   // At the limit: how often to look for connections that have become idle for long enough.
   static constexpr int64_t kEvictIntervalNs = 100'000'000;
+  // For how long connections may starve for buffers before those that hold many without using them
+  // are closed.
+  static constexpr int64_t kStarvingNs = 1'000'000'000;
+  // What a connection may hold without being closed for it.
+  static constexpr size_t kHoardBytes = 16 << 10;
 
   Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options);  // io, clock: not owned
   ~Worker() override;
@@ -113,6 +118,7 @@ class Worker final : public Acceptor::Owner {
   void PauseAccepting();
   void AdmitWaiting();
   void OnEvictTimer();
+  void OnStarvingTimer();
   void PublishStats();
   void OnLogTimer();
 
@@ -135,6 +141,7 @@ class Worker final : public Acceptor::Owner {
   bool accept_paused_ = false;
   size_t evicted_closing_ = 0;  // evicted connections that still have a slot
   std::vector<ListenerSocket> waiting_;  // accepted sockets, oldest first
+  uring::Timer starving_timer_{this, uring::BindTimer<&Worker::OnStarvingTimer>()};
   uring::Timer evict_timer_{this, uring::BindTimer<&Worker::OnEvictTimer>()};
   int64_t date_valid_until_ns_ = INT64_MIN;
   char date_text_[30];
