@@ -10,7 +10,8 @@
 namespace edge::proxy {
 namespace {
 
-// Longer ones are cut, so that a line keeps to LogBatch::kLineBytesMax even if each byte is escaped.
+// Longer ones are cut, so that a line keeps to LogBatch::kLineBytesMax even if each byte is
+// escaped.
 constexpr size_t kTargetBytesMax = 1024;
 constexpr size_t kHostBytesMax = 256;
 
@@ -51,14 +52,14 @@ void AccessLogEntry::AppendJson(std::string& out, int64_t wall_ns) const {
                     e.request_.version == http::Version::kHttp11 ? 1 : 0, "\"");
   }
   absl::StrAppend(&out, ",\"status\":", e.status_, ",\"bytes_received\":", e.request_body_bytes_,
-                  ",\"bytes_sent\":", e.response_body_bytes_, ",\"duration_us\":",
-                  duration_ns / 1000);
+                  ",\"bytes_sent\":", e.response_body_bytes_,
+                  ",\"duration_us\":", duration_ns / 1000);
   if (e.first_byte_ns_ != 0) {
     absl::StrAppend(&out, ",\"first_byte_us\":", (e.first_byte_ns_ - e.started_ns_) / 1000);
   }
   if (!e.upstream_name_.empty()) {
-    absl::StrAppend(&out, ",\"upstream\":\"", e.upstream_name_, "\",\"retries\":",
-                    e.attempts_ > 0 ? e.attempts_ - 1 : 0);
+    absl::StrAppend(&out, ",\"upstream\":\"", e.upstream_name_,
+                    "\",\"retries\":", e.attempts_ > 0 ? e.attempts_ - 1 : 0);
   }
   if (e.reason_ != http::Reason::kNone) {
     absl::StrAppend(&out, ",\"reason\":\"", http::Describe(e.reason_).id, "\"");

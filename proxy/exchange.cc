@@ -1,4 +1,5 @@
-// Life and ends of an exchange: local replies, the tunnel, time-outs, and the one place where it finishes.
+// Life and ends of an exchange: local replies, the tunnel, time-outs, and the one place where it
+// finishes.
 
 #include "proxy/exchange.h"
 
@@ -34,8 +35,8 @@ Exchange::~Exchange() {
 
 int64_t Exchange::now_ns() const { return worker_->loop().now_ns(); }
 
-// Moves a head that has outgrown its block into a large buffer. False: it is too large for that as well, or
-// there is no buffer left.
+// Moves a head that has outgrown its block into a large buffer. False: it is too large for that as
+// well, or there is no buffer left.
 bool Exchange::Grow(HeadBlock& block, http::MessageHead& head) {
   uring::BufferLoans& buffers = worker_->loop().buffers();
   if (block.large.valid()) return false;
@@ -59,7 +60,8 @@ void Exchange::MakeRequestId() {
   }
 }
 
-// --- Events of the client's connection ------------------------------------------------------------------
+// --- Events of the client's connection
+// ------------------------------------------------------------------
 
 void Exchange::OnClientInput() {
   switch (request_state_) {
@@ -85,11 +87,12 @@ void Exchange::OnClientInput() {
 void Exchange::OnClientInputEnd(InputEnd end) {
   if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
   client_half_closed_ = true;
-  // A client that has said all it had to say may shut down its sending side and still read the response.
-  const bool may_read_on = end == InputEnd::kClean &&
-                           (request_state_ == RequestState::kDone ||
-                            request_state_ == RequestState::kAbandoned ||
-                            (request_state_ == RequestState::kWaiting && request_body_.complete()));
+  // A client that has said all it had to say may shut down its sending side and still read the
+  // response.
+  const bool may_read_on =
+      end == InputEnd::kClean &&
+      (request_state_ == RequestState::kDone || request_state_ == RequestState::kAbandoned ||
+       (request_state_ == RequestState::kWaiting && request_body_.complete()));
   if (may_read_on) return;
   // What is still queued may complete the request.
   if (end == InputEnd::kClean && !client_->transport().input().empty() &&
@@ -138,7 +141,8 @@ void Exchange::Abandon() {
   if (request_parser_.started()) worker_->OnExchangeDone(*this);
 }
 
-// --- Local replies ----------------------------------------------------------------------------------------
+// --- Local replies
+// ----------------------------------------------------------------------------------------
 
 void Exchange::Refuse(http::Reason reason) {
   reason_ = reason;
@@ -161,7 +165,8 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   CHECK(!response_started_);
   ReleaseUpstream(false);
   if (request_state_ == RequestState::kWaiting || request_state_ == RequestState::kBody) {
-    // Reading the rest keeps the connection; but not at any price, and not if the client waits for leave.
+    // Reading the rest keeps the connection; but not at any price, and not if the client waits for
+    // leave.
     const bool worth_reading = !request_.expect_continue &&
                                request_body_.remaining() <= kDiscardBytesMax &&
                                request_body_.framing() != http::BodyFraming::kUntilClose;
@@ -176,15 +181,15 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
                  !request_.keep_alive || client_half_closed_ || worker_->draining();
   status_ = response.status;
   response_started_ = true;
-  local_reply_ = absl::StrCat(
-      "HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status), "\r\nDate: ",
-      worker_->DateText(), "\r\nContent-Type: ", response.content_type,
-      "\r\nContent-Length: ", response.body.size(), "\r\nX-Request-Id: ", request_id(), "\r\n",
-      response.extra_fields,
-      close_after_ ? "Connection: close\r\n"
-      : request_.version == http::Version::kHttp10 ? "Connection: keep-alive\r\n"
-                                                   : "",
-      "\r\n", head_only ? std::string_view() : std::string_view(response.body));
+  local_reply_ =
+      absl::StrCat("HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status),
+                   "\r\nDate: ", worker_->DateText(), "\r\nContent-Type: ", response.content_type,
+                   "\r\nContent-Length: ", response.body.size(), "\r\nX-Request-Id: ", request_id(),
+                   "\r\n", response.extra_fields,
+                   close_after_                                 ? "Connection: close\r\n"
+                   : request_.version == http::Version::kHttp10 ? "Connection: keep-alive\r\n"
+                                                                : "",
+                   "\r\n", head_only ? std::string_view() : std::string_view(response.body));
   response_body_bytes_ = head_only ? 0 : response.body.size();
   response_state_ = ResponseState::kSending;
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
@@ -194,7 +199,8 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   if (request_state_ == RequestState::kDiscarding) return DiscardRequest();
 }
 
-// --- Tunnel -------------------------------------------------------------------------------------------------
+// --- Tunnel
+// -------------------------------------------------------------------------------------------------
 
 void Exchange::StartTunnel() {
   response_state_ = ResponseState::kTunnel;
@@ -251,7 +257,8 @@ void Exchange::PumpTunnel() {
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
 }
 
-// --- Ends ---------------------------------------------------------------------------------------------------
+// --- Ends
+// ---------------------------------------------------------------------------------------------------
 
 void Exchange::ReleaseUpstream(bool reusable) {
   if (upstream_ == nullptr) return;
@@ -260,8 +267,8 @@ void Exchange::ReleaseUpstream(bool reusable) {
   worker_->upstreams().Release(upstream, reusable);
 }
 
-// The response can no longer be completed, and must not look complete. With a length or chunks its end is
-// missing for all to see; a body that ends at close needs a reset.
+// The response can no longer be completed, and must not look complete. With a length or chunks its
+// end is missing for all to see; a body that ends at close needs a reset.
 void Exchange::AbortResponse() {
   close_after_ = true;
   client_->Abort(client_framing_ == http::BodyFraming::kUntilClose);
@@ -286,10 +293,10 @@ std::string Exchange::DebugString() const {
                                                   "discarding", "done",    "abandoned"};
   static constexpr const char* kResponseNames[] = {"none",    "head",   "body",
                                                    "sending", "tunnel", "finished"};
-  std::string text = absl::StrCat("request=", kRequestNames[static_cast<int>(request_state_)],
-                                  " response=", kResponseNames[static_cast<int>(response_state_)],
-                                  " body_in=", request_body_bytes_,
-                                  " body_out=", response_body_bytes_);
+  std::string text =
+      absl::StrCat("request=", kRequestNames[static_cast<int>(request_state_)],
+                   " response=", kResponseNames[static_cast<int>(response_state_)],
+                   " body_in=", request_body_bytes_, " body_out=", response_body_bytes_);
   if (!upstream_name_.empty()) absl::StrAppend(&text, " upstream=", upstream_name_);
   return text;
 }

@@ -168,8 +168,8 @@ void Exchange::PumpRequest() {
     const http::BodyReader::Step step = request_body_.Next(client.input().Front());
     if (!step.data.empty()) {
       if (chunked) {
-        const size_t bytes = http::WriteChunkHeader(output.Room().data(), step.data.size(),
-                                                    !request_chunk_open_);
+        const size_t bytes =
+            http::WriteChunkHeader(output.Room().data(), step.data.size(), !request_chunk_open_);
         origin.Write(output.Commit(bytes));
         request_chunk_open_ = true;
       }

@@ -1,4 +1,5 @@
-// The way from origin to client: interim responses, head, body, and what happens when the origin fails.
+// The way from origin to client: interim responses, head, body, and what happens when the origin
+// fails.
 
 #include <algorithm>
 
@@ -34,9 +35,9 @@ void Exchange::OnUpstreamInputEnd(InputEnd end) {
     return PumpResponse();
   }
   if (!upstream_->transport().input().empty()) return;  // an interim response waits for room
-  return OnOriginFailed(UpstreamError::kClosedEarly,
-                        end == InputEnd::kClean ? "the origin closed the connection"
-                                                : "the origin reset the connection");
+  return OnOriginFailed(UpstreamError::kClosedEarly, end == InputEnd::kClean
+                                                         ? "the origin closed the connection"
+                                                         : "the origin reset the connection");
 }
 
 void Exchange::OnUpstreamOutputRoom(bool) {
@@ -46,8 +47,8 @@ void Exchange::OnUpstreamOutputRoom(bool) {
 
 void Exchange::OnUpstreamOutputFailed(int) {
   if (response_state_ == ResponseState::kTunnel) return client_->Abort(false);
-  // The origin takes no more, but it may have answered before it stopped reading: the response, or the end
-  // of the connection, is what decides.
+  // The origin takes no more, but it may have answered before it stopped reading: the response, or
+  // the end of the connection, is what decides.
   if (request_state_ == RequestState::kBody) {
     request_state_ = RequestState::kAbandoned;
     client_->deadline().Clear();
@@ -136,10 +137,9 @@ bool Exchange::ForwardInterim() {
 bool Exchange::OnResponseHead() {
   // A request that is not read to its end leaves bytes that nobody may take for another request.
   const bool request_pending = request_state_ != RequestState::kDone;
-  const bool keep_alive = request_.keep_alive && !request_pending && !client_half_closed_ &&
-                          !worker_->draining();
-  http::ResponseForwarding forwarding =
-      http::PlanResponse(response_, request_.version, keep_alive);
+  const bool keep_alive =
+      request_.keep_alive && !request_pending && !client_half_closed_ && !worker_->draining();
+  http::ResponseForwarding forwarding = http::PlanResponse(response_, request_.version, keep_alive);
   forwarding.date = worker_->DateText();
   forwarding.request_id = request_id();
   std::optional<size_t> bytes = http::SerializeResponse(response_, forwarding, output_.Room());
@@ -159,9 +159,8 @@ bool Exchange::OnResponseHead() {
   response_state_ = ResponseState::kBody;
   response_body_.Start(response_.framing, response_.content_length, &worker_->settings().policy,
                        response_trailers_);
-  upstream_->NoteResponseSize(response_.framing == http::BodyFraming::kLength
-                                  ? response_.content_length
-                                  : 0);
+  upstream_->NoteResponseSize(
+      response_.framing == http::BodyFraming::kLength ? response_.content_length : 0);
   client_->transport().Write(output_.Commit(*bytes));
   return true;
 }
@@ -178,8 +177,8 @@ void Exchange::PumpResponse() {
     const http::BodyReader::Step step = response_body_.Next(origin.input().Front());
     if (!step.data.empty()) {
       if (chunked) {
-        const size_t bytes = http::WriteChunkHeader(output_.Room().data(), step.data.size(),
-                                                    !response_chunk_open_);
+        const size_t bytes =
+            http::WriteChunkHeader(output_.Room().data(), step.data.size(), !response_chunk_open_);
         client.Write(output_.Commit(bytes));
         response_chunk_open_ = true;
       }

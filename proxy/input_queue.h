@@ -1,5 +1,6 @@
-// Bytes received and not yet consumed: provided buffers in the order in which they came, chained through
-// the loans' own links, so that a queue costs a connection twelve bytes and no memory besides.
+// Bytes received and not yet consumed: provided buffers in the order in which they came, chained
+// through the loans' own links, so that a queue costs a connection twelve bytes and no memory
+// besides.
 //
 // Worker thread only.
 

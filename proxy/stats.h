@@ -1,8 +1,8 @@
 // Counters of one worker, readable from any thread.
 //
-// Each counter has one writer, its worker: an increment is a relaxed load and a relaxed store, no locked
-// instruction and, as workers' stats live in their own allocations, no shared cache line. The control
-// thread reads them relaxed for /metrics; a scrape is not a snapshot.
+// Each counter has one writer, its worker: an increment is a relaxed load and a relaxed store, no
+// locked instruction and, as workers' stats live in their own allocations, no shared cache line.
+// The control thread reads them relaxed for /metrics; a scrape is not a snapshot.
 
 #pragma once
 
@@ -29,7 +29,7 @@ class Counter {
 
 // Why an exchange with an origin failed, as counted in edge_upstream_errors_total.
 enum class UpstreamError : uint8_t {
-  kConnectRefused,   // or any other error of connect(2)
+  kConnectRefused,  // or any other error of connect(2)
   kConnectTimeout,
   kFirstByteTimeout,
   kIdleTimeout,      // between bytes

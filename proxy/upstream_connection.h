@@ -4,12 +4,13 @@
 //                 |              |           |
 //                 +------------- kClosing <--+ --> kFree (back in the slab)
 //
-// Its receive stays armed while it is pooled, so that an origin's close is seen before the next request is
-// sent into it: bytes or an end on an idle connection close it.
+// Its receive stays armed while it is pooled, so that an origin's close is seen before the next
+// request is sent into it: bytes or an end on an idle connection close it.
 //
-// Whether a response is large is known only once its head is there, too late to choose the buffers for its
-// first bytes. So each connection goes by what the last responses were: after large ones it receives into
-// large buffers, otherwise into small ones by a multishot receive that never has to be armed again.
+// Whether a response is large is known only once its head is there, too late to choose the buffers
+// for its first bytes. So each connection goes by what the last responses were: after large ones it
+// receives into large buffers, otherwise into small ones by a multishot receive that never has to
+// be armed again.
 //
 // Worker thread only. Lives in the worker's slab; owned by the pool.
 
@@ -58,7 +59,8 @@ class UpstreamConnection final : private Transport::Owner {
   OutputBlock& output() { return output_; }
   UpstreamEndpoint& endpoint() { return *endpoint_; }
   State state() const { return state_; }
-  // It carried a request before: the origin may have closed it meanwhile, so a failure may be retried.
+  // It carried a request before: the origin may have closed it meanwhile, so a failure may be
+  // retried.
   bool reused() const { return requests_ > 1; }
 
   // Asks for more of the response, in the way its size calls for.

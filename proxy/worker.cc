@@ -49,8 +49,7 @@ Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
   for (uint64_t& word : random_state_) word = SplitMix(seed);
   for (const ListenerSocket& listener : options.listeners) {
     CHECK(!listener.tls || tls_ != nullptr) << "https listener without a certificate";
-    acceptors_.push_back(
-        std::make_unique<Acceptor>(&loop_, this, listener.fd, listener.tls));
+    acceptors_.push_back(std::make_unique<Acceptor>(&loop_, this, listener.fd, listener.tls));
   }
   if (settings_->access_log && options.log_sink != nullptr) {
     access_log_ = std::make_unique<AccessLogBuffer>(options.log_sink);
@@ -102,7 +101,8 @@ bool Worker::finished() const {
                      [](const auto& acceptor) { return acceptor->closed(); });
 }
 
-// --- Accepting --------------------------------------------------------------------------------------------
+// --- Accepting
+// --------------------------------------------------------------------------------------------
 
 void Worker::OnAccepted(int fd, bool tls) {
   stats_->connections_accepted.Add();
@@ -137,8 +137,8 @@ void Worker::OnAcceptFailed(int) {
   }
 }
 
-// At the limit: the connection that has been idle for longest goes; if none is idle, accepting pauses until
-// one ends.
+// At the limit: the connection that has been idle for longest goes; if none is idle, accepting
+// pauses until one ends.
 void Worker::MakeRoom() {
   if (idle_.oldest() != nullptr) {
     stats_->connections_evicted.Add();
@@ -169,7 +169,8 @@ bool Worker::IsTrustedProxy(const uring::SocketAddress& peer) const {
                      [&peer](const AddressBlock& block) { return block.Contains(peer); });
 }
 
-// --- Counting and logging -----------------------------------------------------------------------------------
+// --- Counting and logging
+// -----------------------------------------------------------------------------------
 
 void Worker::CountUpstreamError(UpstreamError error) {
   stats_->upstream_errors[static_cast<size_t>(error)].Add();
@@ -216,9 +217,11 @@ void Worker::PublishStats() {
                          upstreams_.touched_bytes());
 }
 
-// --- Small things -------------------------------------------------------------------------------------------
+// --- Small things
+// -------------------------------------------------------------------------------------------
 
-// xoshiro256** (Blackman and Vigna, 2018), seeded from the kernel: request ids need to be unique, not secret.
+// xoshiro256** (Blackman and Vigna, 2018), seeded from the kernel: request ids need to be unique,
+// not secret.
 uint64_t Worker::Random() {
   const auto rotate = [](uint64_t x, int k) { return (x << k) | (x >> (64 - k)); };
   uint64_t(&s)[4] = random_state_;

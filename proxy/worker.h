@@ -1,8 +1,9 @@
-// A worker: everything that one core needs to serve connections, and nothing that another thread may touch
-// but for its stats.
+// A worker: everything that one core needs to serve connections, and nothing that another thread
+// may touch but for its stats.
 //
-// It runs on whatever Io and Clock it is given, so the simulator runs it unchanged. The thread around it
-// (server.cc) pins itself, makes the ring, and calls RunTurn in a loop, comparing the epoch after each turn.
+// It runs on whatever Io and Clock it is given, so the simulator runs it unchanged. The thread
+// around it (server.cc) pins itself, makes the ring, and calls RunTurn in a loop, comparing the
+// epoch after each turn.
 //
 //   Acceptors --> DownstreamConnection --> Exchange --> UpstreamPool
 //                                             |
@@ -18,8 +19,8 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/access_log.h"
 #include "proxy/acceptor.h"
+#include "proxy/access_log.h"
 #include "proxy/downstream_connection.h"
 #include "proxy/exchange.h"
 #include "proxy/local_origin.h"
@@ -39,17 +40,19 @@ struct ListenerSocket {
 
 struct WorkerOptions {
   std::shared_ptr<const Settings> settings;
-  std::vector<ListenerSocket> listeners;  // owned by the worker from now on
+  std::vector<ListenerSocket> listeners;          // owned by the worker from now on
   std::shared_ptr<const tls::ServerContext> tls;  // nullptr: no listener has TLS
-  LocalOrigin* local_origin = nullptr;    // answers when there is no upstream; not owned, outlives this
-  LogSink* log_sink = nullptr;            // not owned, outlives this; nullptr: no access log
-  WorkerStats* stats = nullptr;           // not owned, outlives this
+  LocalOrigin* local_origin =
+      nullptr;                   // answers when there is no upstream; not owned, outlives this
+  LogSink* log_sink = nullptr;   // not owned, outlives this; nullptr: no access log
+  WorkerStats* stats = nullptr;  // not owned, outlives this
   uint64_t random_seed = 0;
 };
 
 class Worker final : public Acceptor::Owner {
  public:
-  // Connections beyond --max_connections for which there is a slot while older ones are being closed.
+  // Connections beyond --max_connections for which there is a slot while older ones are being
+  // closed.
   static constexpr uint32_t kSpareConnections = 64;
 
   Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options);  // io, clock: not owned
@@ -58,7 +61,8 @@ class Worker final : public Acceptor::Owner {
   Worker& operator=(const Worker&) = delete;
 
   void Start();
-  // One turn of the loop, waiting at most until `latest_ns`. Returns 0 or -errno of an unusable kernel.
+  // One turn of the loop, waiting at most until `latest_ns`. Returns 0 or -errno of an unusable
+  // kernel.
   int RunTurn(int64_t latest_ns = INT64_MAX);
   // For connections accepted from now on.
   void SetTls(std::shared_ptr<const tls::ServerContext> tls) { tls_ = std::move(tls); }

@@ -1,12 +1,13 @@
 // An asynchronous operation that lives inside its owner.
 //
-// An Operation is what the kernel (or the simulated kernel) is given as user data. It is embedded in the
-// object whose memory the operation uses, so nothing is allocated to start one, and the destructor CHECKs
-// the rule that keeps io_uring memory-safe: an owner is freed only after its last completion has come.
+// An Operation is what the kernel (or the simulated kernel) is given as user data. It is embedded
+// in the object whose memory the operation uses, so nothing is allocated to start one, and the
+// destructor CHECKs the rule that keeps io_uring memory-safe: an owner is freed only after its last
+// completion has come.
 //
-// user_data is the address in the low 48 bits and a 16-bit generation above it. Slots live in slabs whose
-// memory is never unmapped while the ring lives, so a completion that arrives for an earlier use of the
-// slot is recognised by its generation and counted, never delivered.
+// user_data is the address in the low 48 bits and a 16-bit generation above it. Slots live in slabs
+// whose memory is never unmapped while the ring lives, so a completion that arrives for an earlier
+// use of the slot is recognised by its generation and counted, never delivered.
 //
 // Worker thread only.
 
@@ -26,7 +27,8 @@ enum class BufferGroup : uint8_t {
 };
 inline constexpr int kBufferGroups = 2;
 
-// A provided buffer that the kernel has filled and edge now holds: the group in bit 15, the index below.
+// A provided buffer that the kernel has filled and edge now holds: the group in bit 15, the index
+// below.
 class BufferId {
  public:
   constexpr BufferId() = default;
@@ -45,16 +47,17 @@ class BufferId {
 inline constexpr size_t kBuffersPerGroupMax = 0x7fff;
 
 struct Completion {
-  int32_t result = 0;  // what the system call would return, errors as -errno
-  BufferId buffer;     // filled by a receive that selected one
-  bool more = false;   // a multishot operation stays armed
+  int32_t result = 0;       // what the system call would return, errors as -errno
+  BufferId buffer;          // filled by a receive that selected one
+  bool more = false;        // a multishot operation stays armed
   bool bytes_left = false;  // a receive that left bytes in the socket (a hint)
 };
 
 class Operation {
  public:
   // Called by Io::Dispatch, never from within a call that starts or cancels an operation. Unless
-  // `completion.more`, the operation is no longer in flight and may be started again from the handler.
+  // `completion.more`, the operation is no longer in flight and may be started again from the
+  // handler.
   using Handler = void (*)(Operation& operation, const Completion& completion);
 
   Operation(void* owner, Handler handler) : owner_(owner), handler_(handler) {}

@@ -141,13 +141,14 @@ void Socket::Close() {
   loop_->buffers().StopWaiting(buffer_waiter_);
   if (receive_.in_flight() && !receive_cancelled_) loop_->io().Cancel(receive_);
   if (send_.in_flight()) loop_->io().Cancel(send_);
-  // With nothing in flight no completion will come; the owner still hears of it later, never from here.
+  // With nothing in flight no completion will come; the owner still hears of it later, never from
+  // here.
   if (!receive_.in_flight() && !send_.in_flight()) loop_->Defer(close_deferred_);
 }
 
 void Socket::OnCloseDeferred() {
-  // Close may have been called from within the handler of the last completion, which then went on to
-  // FinishClose itself.
+  // Close may have been called from within the handler of the last completion, which then went on
+  // to FinishClose itself.
   if (state_ == State::kClosing) FinishClose();
 }
 
