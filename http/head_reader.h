@@ -81,10 +81,9 @@ class HeadReader {
   bool ValueOverflows() const;
   void FinishField();
 
-  static const llhttp_settings_t* Settings();
+  static const llhttp_t& AtFirstField(Kind kind);
   static int OnName(llhttp_t* llhttp, const char* at, size_t size);
   static int OnNameComplete(llhttp_t* llhttp);
-  static int OnValue(llhttp_t* llhttp, const char* at, size_t size);
   static int OnValueComplete(llhttp_t* llhttp);
   static int OnHeadComplete(llhttp_t* llhttp);
 

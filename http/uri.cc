@@ -146,7 +146,8 @@ Refusal ParseTarget(std::string_view target, Method method, const ValidationPoli
   if (scheme_size > 0 && target.substr(scheme_size, 3) == "://") {
     return ParseAbsolute(target, scheme_size, policy, out);
   }
-  if (CheckAuthority(target).problem == AuthorityProblem::kNone) {
+  // The grammar of hosts has "*" in it, but who writes that does not mean a host.
+  if (target[0] != '*' && CheckAuthority(target).problem == AuthorityProblem::kNone) {
     return {Reason::kTargetAuthorityForm, 0};
   }
   return {Reason::kTargetForm, 0};

@@ -52,6 +52,21 @@ void Exchange::FreeBlock(HeadBlock& block) {
   block.large = {};
 }
 
+// How bytes that go from one side to the other are to be received. One stalled reader may hold some, as
+// long as there are plenty; when buffers are scarce, no side receives before the other has taken all it
+// was given, so that many stalled readers hold one buffer each and the others go on.
+Socket::ReceiveMode Exchange::NextReceive(Transport& from, Transport& to, bool large) const {
+  using Mode = Socket::ReceiveMode;
+  if (from.input().bytes() >= kQueueBytesMax) return Mode::kOff;
+  if (to.drained()) {
+    if (large) return Mode::kOnceLarge;
+    return worker_->BuffersScarce(uring::BufferGroup::kHead) ? Mode::kOnce : Mode::kMultishot;
+  }
+  const auto group = large ? uring::BufferGroup::kBody : uring::BufferGroup::kHead;
+  if (worker_->BuffersScarce(group)) return Mode::kOff;
+  return large ? Mode::kOnceLarge : Mode::kMultishot;
+}
+
 void Exchange::MakeRequestId() {
   static constexpr char kDigits[] = "0123456789abcdef";
   for (size_t half = 0; half < request_id_.size(); half += 16) {
@@ -102,6 +117,11 @@ void Exchange::OnClientInputEnd(InputEnd end) {
   client_->Abort(false);
 }
 
+// A client that has shut down its sending side still gets the responses to what it sent before.
+bool Exchange::NoMoreRequests() const {
+  return client_half_closed_ && client_->transport().input().empty();
+}
+
 void Exchange::OnClientOutputRoom(bool drained) {
   if (drained) output_.Reset();
   switch (response_state_) {
@@ -128,6 +148,7 @@ void Exchange::OnClientDeadline() {
                                   request_state_ == RequestState::kDiscarding;
   if (!response_started_ && waiting_for_client && request_parser_.started()) {
     request_state_ = RequestState::kAbandoned;
+    NoteReason("client.timeout");
     return ReplyError({.status = 408, .details = "the request did not arrive in time"});
   }
   // It does not read its response, or never began a request.
@@ -145,7 +166,7 @@ void Exchange::Abandon() {
 // ----------------------------------------------------------------------------------------
 
 void Exchange::Refuse(http::Reason reason) {
-  reason_ = reason;
+  NoteReason(http::Describe(reason).id);
   worker_->stats().refusals[static_cast<size_t>(reason)].Add();
   // After a message that could not be understood nothing on this connection can be.
   request_state_ = RequestState::kAbandoned;
@@ -178,7 +199,7 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   }
   const bool head_only = head_complete_ && request_.method == http::Method::kHead;
   close_after_ = request_state_ == RequestState::kAbandoned || !head_complete_ ||
-                 !request_.keep_alive || client_half_closed_ || worker_->draining();
+                 !request_.keep_alive || NoMoreRequests() || worker_->draining();
   status_ = response.status;
   response_started_ = true;
   local_reply_ =
@@ -237,12 +258,8 @@ void Exchange::PumpTunnel() {
   uring::BufferLoans& buffers = worker_->loop().buffers();
   PumpRaw(client, origin, buffers, request_body_bytes_);
   PumpRaw(origin, client, buffers, response_body_bytes_);
-  const auto receive = [](Transport& transport) {
-    const bool full = transport.input().bytes() >= kQueueBytesMax / 4;
-    transport.Receive(full ? Socket::ReceiveMode::kOff : Socket::ReceiveMode::kMultishot);
-  };
-  receive(client);
-  receive(origin);
+  client.Receive(NextReceive(client, origin, /*large=*/false));
+  origin.Receive(NextReceive(origin, client, /*large=*/false));
   if (client.input_ended() && client.input().empty() && !tunnel_up_ended_) {
     tunnel_up_ended_ = true;
     origin.FinishOutput();
@@ -278,7 +295,7 @@ void Exchange::MaybeFinish() {
   if (response_state_ != ResponseState::kSending || !client_->transport().drained()) return;
   // A request whose rest is still being dropped is waited for, so that the connection can go on.
   if (request_state_ == RequestState::kDiscarding && !close_after_) return;
-  Finish(!close_after_ && request_state_ == RequestState::kDone && !client_half_closed_);
+  Finish(!close_after_ && request_state_ == RequestState::kDone && !NoMoreRequests());
 }
 
 void Exchange::Finish(bool keep_alive) {

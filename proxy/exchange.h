@@ -107,6 +107,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   void DiscardRequest();
   void EndRequest();
   void ReceiveRequest();
+  uring::Socket::ReceiveMode NextReceive(Transport& from, Transport& to, bool large) const;
 
   // --- Origin to client
   void OnUpstreamConnected() override;
@@ -120,9 +121,13 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool OnResponseHead();
   bool ForwardInterim();
   void PumpResponse();
+  void ReceiveResponse();
   void EndResponse();
+  void OnOriginRefused(http::Reason reason);
+  void CountUpstreamError(UpstreamError error);
   void OnOriginFailed(UpstreamError error, std::string_view details);
   bool MayRetry() const;
+  void NoteReason(std::string_view id) { reason_id_ = id; }
 
   // --- Tunnel
   void StartTunnel();
@@ -136,6 +141,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   void AbortResponse();
   void Finish(bool keep_alive);
   void MaybeFinish();
+  bool NoMoreRequests() const;
   bool Grow(HeadBlock& block, http::MessageHead& head);
   void FreeBlock(HeadBlock& block);
   void MakeRequestId();
@@ -148,7 +154,6 @@ class Exchange final : public UpstreamConnection::Lessee {
 
   RequestState request_state_ = RequestState::kHead;
   ResponseState response_state_ = ResponseState::kNone;
-  http::Reason reason_ = http::Reason::kNone;
   uint8_t attempts_ = 0;
   uint8_t interim_responses_ = 0;
   bool head_complete_ = false;       // of the request
@@ -168,8 +173,8 @@ class Exchange final : public UpstreamConnection::Lessee {
   uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
   uint64_t discarded_bytes_ = 0;
-  std::string_view
-      upstream_name_;  // of the endpoint that was tried last; lives as long as the pool
+  std::string_view reason_id_;  // why edge answered itself; static, empty if it did not
+  std::string_view upstream_name_;  // of the endpoint that was tried last; lives as long as the pool
 
   http::RequestParser request_parser_;
   http::ResponseParser response_parser_;

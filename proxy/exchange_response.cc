@@ -72,9 +72,10 @@ void Exchange::ReadResponseHead() {
   InputQueue& input = upstream_->transport().input();
   if (first_byte_ns_ == 0) first_byte_ns_ = now_ns();
   while (!input.empty()) {
-    // The output of an interim head before must have gone, or a large one might not find room.
-    if (interim_responses_ > 0 && !output_.empty() &&
-        output_.Room().size() < OutputBlock::kInlineBytes / 2) {
+    // Interim heads before this one may have to go first.
+    if (interim_responses_ > 0 &&
+        (!client_->transport().CanWrite(3) ||
+         output_.Room().size() < OutputBlock::kInlineBytes / 2)) {
       return;
     }
     const http::HeadProgress progress = response_parser_.Feed(input.Front());
@@ -88,9 +89,7 @@ void Exchange::ReadResponseHead() {
         }
         continue;
       case http::HeadStatus::kRefused:
-        reason_ = response_parser_.refusal().reason;
-        worker_->stats().refusals[static_cast<size_t>(reason_)].Add();
-        return OnOriginFailed(UpstreamError::kInvalidResponse, http::Describe(reason_).id);
+        return OnOriginRefused(response_parser_.refusal().reason);
       case http::HeadStatus::kComplete:
         break;
     }
@@ -106,7 +105,7 @@ void Exchange::ReadResponseHead() {
     return OnOriginFailed(UpstreamError::kClosedEarly, "the origin closed the connection");
   }
   if (upstream_->transport().receive_mode() == Socket::ReceiveMode::kOff) {
-    upstream_->ReceiveResponse();
+    upstream_->ReceiveHead();
   }
 }
 
@@ -138,7 +137,7 @@ bool Exchange::OnResponseHead() {
   // A request that is not read to its end leaves bytes that nobody may take for another request.
   const bool request_pending = request_state_ != RequestState::kDone;
   const bool keep_alive =
-      request_.keep_alive && !request_pending && !client_half_closed_ && !worker_->draining();
+      request_.keep_alive && !request_pending && !NoMoreRequests() && !worker_->draining();
   http::ResponseForwarding forwarding = http::PlanResponse(response_, request_.version, keep_alive);
   forwarding.date = worker_->DateText();
   forwarding.request_id = request_id();
@@ -189,9 +188,7 @@ void Exchange::PumpResponse() {
     }
     if (step.consumed > 0) origin.input().Consume(step.consumed);
     if (step.event == http::BodyEvent::kRefused) {
-      reason_ = response_body_.refusal().reason;
-      worker_->stats().refusals[static_cast<size_t>(reason_)].Add();
-      return OnOriginFailed(UpstreamError::kInvalidResponse, http::Describe(reason_).id);
+      return OnOriginRefused(response_body_.refusal().reason);
     }
     if (step.event == http::BodyEvent::kEnd || response_body_.complete()) return EndResponse();
   }
@@ -203,21 +200,27 @@ void Exchange::PumpResponse() {
     return OnOriginFailed(UpstreamError::kClosedEarly, "the origin closed in the middle");
   }
   client.Flush();
-  if (origin.input().bytes() >= kQueueBytesMax || !client.CanWrite(3)) {
-    // The client is the one that is waited for.
-    if (origin.input().bytes() >= kQueueBytesMax) origin.Receive(Socket::ReceiveMode::kOff);
+  return ReceiveResponse();
+}
+
+// Asks the origin for more, or waits for the client.
+void Exchange::ReceiveResponse() {
+  Transport& client = client_->transport();
+  Transport& origin = upstream_->transport();
+  const uint64_t size = std::max(response_body_.remaining(), response_body_bytes_);
+  upstream_->NoteResponseSize(size);
+  const Socket::ReceiveMode mode = NextReceive(origin, client, upstream_->large_responses());
+  origin.Receive(mode);
+  if (mode == Socket::ReceiveMode::kOff) {
     upstream_->deadline().Clear();
-    client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
-    return;
+  } else {
+    upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
   }
-  upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
   if (!client.drained()) {
     client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
   } else if (request_state_ == RequestState::kDone) {
     client_->deadline().Clear();
   }
-  upstream_->NoteResponseSize(std::max(response_body_.remaining(), response_body_bytes_));
-  upstream_->ReceiveResponse();
 }
 
 void Exchange::EndResponse() {
@@ -242,13 +245,25 @@ void Exchange::EndResponse() {
   ReleaseUpstream(origin_keep_alive_ && request_state_ == RequestState::kDone);
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
   client.Flush();
+  // Of a body that ends at close everything may be sent already.
+  return MaybeFinish();
+}
+
+void Exchange::CountUpstreamError(UpstreamError error) {
+  worker_->stats().upstream_errors[static_cast<size_t>(error)].Add();
+  NoteReason(UpstreamErrorReason(error));
 }
 
 bool Exchange::MayRetry() const {
   return !response_started_ && interim_responses_ == 0 && request_body_bytes_ == 0 &&
          request_body_.complete() && attempts_ < kAttemptsMax &&
          http::IsIdempotent(request_.method) && upstream_ != nullptr && upstream_->reused() &&
-         !response_parser_.started();
+         first_byte_ns_ == 0;
+}
+
+void Exchange::OnOriginRefused(http::Reason reason) {
+  worker_->stats().refusals[static_cast<size_t>(reason)].Add();
+  return OnOriginFailed(UpstreamError::kInvalidResponse, http::Describe(reason).id);
 }
 
 void Exchange::OnOriginFailed(UpstreamError error, std::string_view details) {
@@ -261,7 +276,8 @@ void Exchange::OnOriginFailed(UpstreamError error, std::string_view details) {
     first_byte_ns_ = 0;
     return StartUpstream();
   }
-  worker_->CountUpstreamError(error);
+  CountUpstreamError(error);
+  if (error == UpstreamError::kInvalidResponse) NoteReason(details);
   if (response_started_) {
     ReleaseUpstream(false);
     return AbortResponse();

@@ -105,6 +105,8 @@ absl::Status Server::PrepareTls() {
   const bool wanted = std::any_of(config_.listen.begin(), config_.listen.end(),
                                   [](const ListenSpec& spec) { return spec.tls; });
   if (!wanted && config_.tls_cert.empty()) return absl::OkStatus();
+  // RFC 7301, 6: both are registered, and old clients offer nothing newer than http/1.0.
+  const tls::ServerOptions options{.alpn_protocols = {"http/1.1", "http/1.0"}};
   absl::StatusOr<std::shared_ptr<const tls::ServerContext>> context;
   if (config_.tls_cert.empty()) {
     std::vector<std::string> names = {"localhost"};
@@ -112,13 +114,13 @@ absl::Status Server::PrepareTls() {
       names.push_back(host);
     }
     const std::vector<std::string> addresses = {"127.0.0.1", "::1"};
-    context = tls::ServerContext::SelfSigned(names, addresses);
+    context = tls::ServerContext::SelfSigned(names, addresses, options);
   } else {
     std::vector<tls::CertificateFiles> files;
     for (size_t i = 0; i < config_.tls_cert.size(); ++i) {
       files.push_back({config_.tls_cert[i], config_.tls_key[i]});
     }
-    context = tls::ServerContext::FromFiles(files);
+    context = tls::ServerContext::FromFiles(files, options);
   }
   if (!context.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--tls_cert: ", context.status().message()));

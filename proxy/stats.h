@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "http/reason.h"
 #include "uring/loop.h"
@@ -39,7 +40,10 @@ enum class UpstreamError : uint8_t {
   kLocalLimit,       // no slot or descriptor for another connection
 };
 inline constexpr size_t kUpstreamErrorCount = 8;
-const char* UpstreamErrorName(UpstreamError error);
+// As a label of a metric: "connect_failed". Static.
+std::string_view UpstreamErrorName(UpstreamError error);
+// As a reason in the access log: "upstream.connect_failed". Static.
+std::string_view UpstreamErrorReason(UpstreamError error);
 
 struct alignas(64) WorkerStats {
   Counter connections_active;

@@ -15,7 +15,7 @@ UpstreamConnection::UpstreamConnection(uring::Loop* loop, UpstreamPool* pool)
                 [](void* self) { static_cast<UpstreamConnection*>(self)->OnDeadline(); }),
       output_(&loop->buffers()) {}
 
-void UpstreamConnection::ReceiveResponse() {
+void UpstreamConnection::ReceiveHead() {
   transport_.Receive(large_responses_ ? Socket::ReceiveMode::kOnceLarge
                                       : Socket::ReceiveMode::kMultishot);
 }

@@ -63,10 +63,11 @@ class UpstreamConnection final : private Transport::Owner {
   // retried.
   bool reused() const { return requests_ > 1; }
 
-  // Asks for more of the response, in the way its size calls for.
-  void ReceiveResponse();
+  // Waits for the head of a response, or for the end of an idle connection.
+  void ReceiveHead();
   // Notes the size of a response for the next one; `bytes` counts its body as far as it is known.
   void NoteResponseSize(uint64_t bytes);
+  bool large_responses() const { return large_responses_; }
 
  private:
   friend class UpstreamPool;

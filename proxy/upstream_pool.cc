@@ -133,7 +133,7 @@ void UpstreamPool::Release(UpstreamConnection& connection, bool reusable) {
   connection.state_ = UpstreamConnection::State::kIdle;
   PushIdle(connection);
   connection.deadline_.Set(loop_->now_ns() + options_.idle_timeout_ns);
-  connection.ReceiveResponse();  // so that an end, or bytes nobody asked for, are noticed
+  connection.ReceiveHead();  // so that an end, or bytes nobody asked for, are noticed
 }
 
 void UpstreamPool::EndLease(UpstreamConnection& connection) {

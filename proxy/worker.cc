@@ -172,10 +172,6 @@ bool Worker::IsTrustedProxy(const uring::SocketAddress& peer) const {
 // --- Counting and logging
 // -----------------------------------------------------------------------------------
 
-void Worker::CountUpstreamError(UpstreamError error) {
-  stats_->upstream_errors[static_cast<size_t>(error)].Add();
-}
-
 void Worker::OnExchangeDone(const Exchange& exchange) {
   const AccessLogEntry entry(exchange, loop_.now_ns());
   const size_t status_class = entry.status() / 100;

@@ -88,7 +88,10 @@ class Worker final : public Acceptor::Owner {
   void FreeConnection(DownstreamConnection* connection);
   // Counts and logs a finished exchange; it still has its memory.
   void OnExchangeDone(const Exchange& exchange);
-  void CountUpstreamError(UpstreamError error);
+  // Less than half of the group's buffers are free.
+  bool BuffersScarce(uring::BufferGroup group) {
+    return loop_.io().BuffersFree(group) * 2 < loop_.io().BuffersTotal(group);
+  }
   uint64_t Random();
   // Now as an IMF-fixdate (RFC 9110, 5.6.7).
   std::string_view DateText();
