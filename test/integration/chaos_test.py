@@ -237,7 +237,6 @@ class MisbehaviourTest(harness.EdgeTest):
         self.addCleanup(origin.close)
         edge = self.start_edge("--buffers=64", "--body_buffers=16", "--header_timeout=2s", "--idle_timeout=2s",
                                "--upstream_timeout=2s", upstream=origin.url)
-        harness.get(edge.port)
         descriptors = edge.descriptors()
 
         def client(number):
