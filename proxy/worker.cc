@@ -74,7 +74,8 @@ void Worker::Start() {
 int Worker::RunTurn(int64_t latest_ns) {
   const int error = loop_.RunTurn(latest_ns);
   if (loop_.buffers().anyone_waiting() && !starving_timer_.armed()) {
-    loop_.timers().Start(starving_timer_, loop_.now_ns() + kStarvingNs);
+    if (loop_.now_ns() - shed_ns_ > 2 * kStarvingNs) starving_ns_ = kStarvingNs;
+    loop_.timers().Start(starving_timer_, loop_.now_ns() + starving_ns_);
   }
   PublishStats();
   return error;
@@ -191,6 +192,8 @@ void Worker::OnStarvingTimer() {
     most = std::max(most, connection->HoardedBytes());
   }
   if (most < kHoardBytes) return;
+  shed_ns_ = loop_.now_ns();
+  starving_ns_ = std::max(starving_ns_ / 2, kStarvingLeastNs);
   size_t to_free =
       io.BuffersTotal(uring::BufferGroup::kHead) * io.BufferSize(uring::BufferGroup::kHead) / 4;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {

@@ -63,6 +63,8 @@ class Worker final : public Acceptor::Owner {
   // For how long connections may starve for buffers before those that hold many without using them
   // are closed.
   static constexpr int64_t kStarvingNs = 1'000'000'000;
+  // While others take their place at once, the wait is halved each time, down to this.
+  static constexpr int64_t kStarvingLeastNs = 10'000'000;
   // What a connection may hold without being closed for it.
   static constexpr size_t kHoardBytes = 16 << 10;
 
@@ -139,6 +141,8 @@ class Worker final : public Acceptor::Owner {
   ConnectionList busy_;
   bool draining_ = false;
   bool accept_paused_ = false;
+  int64_t starving_ns_ = kStarvingNs;  // how long to wait before the next are closed
+  int64_t shed_ns_ = 0;                // when some were closed last
   size_t evicted_closing_ = 0;  // evicted connections that still have a slot
   std::vector<ListenerSocket> waiting_;  // accepted sockets, oldest first
   uring::Timer starving_timer_{this, uring::BindTimer<&Worker::OnStarvingTimer>()};
