@@ -50,7 +50,9 @@ void AccessLogEntry::AppendJson(std::string& out, int64_t wall_ns) const {
   AppendText(out, "host", known ? e.request_.host() : "", kHostBytesMax);
   AppendText(out, "path", known ? e.request_.target() : "", kTargetBytesMax);
   absl::StrAppend(&out, ",\"protocol\":\"",
-                  !known ? "" : e.request_.version == http::Version::kHttp11 ? "HTTP/1.1" : "HTTP/1.0",
+                  !known                                         ? ""
+                  : e.request_.version == http::Version::kHttp11 ? "HTTP/1.1"
+                                                                 : "HTTP/1.0",
                   "\"");
   absl::StrAppend(&out, ",\"status\":", e.status_, ",\"bytes_received\":", e.request_body_bytes_,
                   ",\"bytes_sent\":", e.response_body_bytes_,

@@ -12,9 +12,10 @@ namespace edge::proxy {
 using uring::Socket;
 
 DownstreamConnection::DownstreamConnection(uring::Loop* loop, Worker* worker)
-    : worker_(worker), transport_(loop, this, uring::BufferGroup::kHead), deadline_(&loop->timers(), this, [](void* self) {
-        static_cast<DownstreamConnection*>(self)->OnDeadline();
-      }) {}
+    : worker_(worker),
+      transport_(loop, this, uring::BufferGroup::kHead),
+      deadline_(&loop->timers(), this,
+                [](void* self) { static_cast<DownstreamConnection*>(self)->OnDeadline(); }) {}
 
 void DownstreamConnection::Start(int fd, std::unique_ptr<tls::Session> session,
                                  const uring::SocketAddress& peer) {

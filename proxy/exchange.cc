@@ -52,9 +52,9 @@ void Exchange::FreeBlock(HeadBlock& block) {
   block.large = {};
 }
 
-// How bytes that go from one side to the other are to be received. One stalled reader may hold some, as
-// long as there are plenty; when buffers are scarce, no side receives before the other has taken all it
-// was given, so that many stalled readers hold one buffer each and the others go on.
+// How bytes that go from one side to the other are to be received. One stalled reader may hold
+// some, as long as there are plenty; when buffers are scarce, no side receives before the other has
+// taken all it was given, so that many stalled readers hold one buffer each and the others go on.
 Socket::ReceiveMode Exchange::NextReceive(Transport& from, Transport& to, bool large) const {
   using Mode = Socket::ReceiveMode;
   if (from.input().bytes() >= kQueueBytesMax) return Mode::kOff;
@@ -91,8 +91,8 @@ void Exchange::OnClientInput() {
       [[fallthrough]];
     case RequestState::kWaiting:
     case RequestState::kAbandoned:
-      // Pipelined requests, or a body whose origin is not there yet: what the kernel has handed over
-      // already is enough.
+      // Pipelined requests, or a body whose origin is not there yet: what the kernel has handed
+      // over already is enough.
       return client_->transport().Receive(Socket::ReceiveMode::kOff);
   }
 }

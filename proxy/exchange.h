@@ -174,7 +174,8 @@ class Exchange final : public UpstreamConnection::Lessee {
   uint64_t response_body_bytes_ = 0;
   uint64_t discarded_bytes_ = 0;
   std::string_view reason_id_;  // why edge answered itself; static, empty if it did not
-  std::string_view upstream_name_;  // of the endpoint that was tried last; lives as long as the pool
+  std::string_view
+      upstream_name_;  // of the endpoint that was tried last; lives as long as the pool
 
   http::RequestParser request_parser_;
   http::ResponseParser response_parser_;

@@ -78,9 +78,8 @@ void Exchange::ReadResponseHead() {
   if (first_byte_ns_ == 0) first_byte_ns_ = now_ns();
   while (!input.empty()) {
     // Interim heads before this one may have to go first.
-    if (interim_responses_ > 0 &&
-        (!client_->transport().CanWrite(3) ||
-         output_.Room().size() < OutputBlock::kInlineBytes / 2)) {
+    if (interim_responses_ > 0 && (!client_->transport().CanWrite(3) ||
+                                   output_.Room().size() < OutputBlock::kInlineBytes / 2)) {
       return;
     }
     const http::HeadProgress progress = response_parser_.Feed(input.Front());

@@ -354,9 +354,9 @@ absl::StatusOr<CommandLine> ParseCommandLine(std::span<const char* const> argume
     for (const ConfigEntry& entry : *entries) {
       const Setting* setting = FindSetting(entry.key);
       if (setting == nullptr) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(config_path, ":", entry.line, ": ", entry.key, ": unknown key, ",
-                         Suggestion(entry.key, "")));
+        return absl::InvalidArgumentError(absl::StrCat(config_path, ":", entry.line, ": ",
+                                                       entry.key, ": unknown key, ",
+                                                       Suggestion(entry.key, "")));
       }
       if (given.contains(entry.key)) continue;
       if (absl::Status status = setting->apply(config, entry.value); !status.ok()) {

@@ -25,8 +25,8 @@ class InputQueue {
   size_t bytes() const { return bytes_; }
 
   // Takes over one reference of `buffer`, whose first `size` bytes are the next ones of the stream.
-  // Few bytes are copied behind the last ones: or a peer that sends many small segments would hold a
-  // whole buffer with each. Whoever else holds the last buffer does not read beyond its old end.
+  // Few bytes are copied behind the last ones: or a peer that sends many small segments would hold
+  // a whole buffer with each. Whoever else holds the last buffer does not read beyond its old end.
   void Append(uring::BufferId buffer, uint32_t size) {
     bytes_ += size;
     if (last_.valid() && size <= loans_->size(buffer) / kCopyFraction) {

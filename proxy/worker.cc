@@ -181,8 +181,9 @@ void Worker::OnEvictTimer() {
   loop_.timers().Start(evict_timer_, loop_.now_ns() + kEvictIntervalNs);
 }
 
-// Connections have starved for a while. Clients whose next requests fill the pool while an earlier one
-// waits for its response are closed, those with the most first, until a quarter of the pool is free.
+// Connections have starved for a while. Clients whose next requests fill the pool while an earlier
+// one waits for its response are closed, those with the most first, until a quarter of the pool is
+// free.
 void Worker::OnStarvingTimer() {
   const uring::Io& io = loop_.io();
   if (!loop_.buffers().anyone_waiting() || io.BuffersFree(uring::BufferGroup::kHead) > 0) return;

@@ -141,9 +141,9 @@ class Worker final : public Acceptor::Owner {
   ConnectionList busy_;
   bool draining_ = false;
   bool accept_paused_ = false;
-  int64_t starving_ns_ = kStarvingNs;  // how long to wait before the next are closed
-  int64_t shed_ns_ = 0;                // when some were closed last
-  size_t evicted_closing_ = 0;  // evicted connections that still have a slot
+  int64_t starving_ns_ = kStarvingNs;    // how long to wait before the next are closed
+  int64_t shed_ns_ = 0;                  // when some were closed last
+  size_t evicted_closing_ = 0;           // evicted connections that still have a slot
   std::vector<ListenerSocket> waiting_;  // accepted sockets, oldest first
   uring::Timer starving_timer_{this, uring::BindTimer<&Worker::OnStarvingTimer>()};
   uring::Timer evict_timer_{this, uring::BindTimer<&Worker::OnEvictTimer>()};

@@ -211,7 +211,8 @@ void UringIo::CloseSocket(int fd) {
 }
 
 int UringIo::AcceptNow(int listener_fd) {
-  // The socket is blocking and nobody else accepts from it: what poll sees is still there for accept.
+  // The socket is blocking and nobody else accepts from it: what poll sees is still there for
+  // accept.
   pollfd ready{.fd = listener_fd, .events = POLLIN, .revents = 0};
   if (poll(&ready, 1, 0) <= 0) return -EAGAIN;
   const int fd = accept4(listener_fd, nullptr, nullptr, SOCK_CLOEXEC);

@@ -38,8 +38,8 @@ TEST(AddressTest, HostAndPortAreSplit) {
 }
 
 TEST(AddressTest, WhatIsNoHostAndPortIsRefused) {
-  for (const char* text : {"", "80", "a", "a:", ":-1", ":+1", ":0x50", ":65536", ":123456", "::1:80",
-                           "[::1]", "[]:80", "[a]:80", "a b:80", "a/b:80", "u@h:80"}) {
+  for (const char* text : {"", "80", "a", "a:", ":-1", ":+1", ":0x50", ":65536", ":123456",
+                           "::1:80", "[::1]", "[]:80", "[a]:80", "a b:80", "a/b:80", "u@h:80"}) {
     EXPECT_FALSE(ParseHostPort(text).ok()) << text;
   }
 }
@@ -74,7 +74,8 @@ TEST(AddressBlockTest, AnIpv4BlockHoldsMappedAddresses) {
 }
 
 TEST(AddressBlockTest, WhatIsNoBlockIsRefused) {
-  for (const char* text : {"", "a", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/x", "::/129", "10.0.0/8"}) {
+  for (const char* text :
+       {"", "a", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/x", "::/129", "10.0.0/8"}) {
     EXPECT_FALSE(AddressBlock::Parse(text).ok()) << text;
   }
 }

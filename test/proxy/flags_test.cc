@@ -80,12 +80,15 @@ TEST(FlagsTest, MistakesNameTheFlagWhatWasFoundAndWhatWasExpected) {
             "--listen: found ':65536', expected [https://|http://][host]:port");
   EXPECT_EQ(Mistake({"--upstream=localhost:80"}),
             "--upstream: found 'localhost:80', expected http://host:port");
-  EXPECT_EQ(Mistake({"--buffers=many"}), "--buffers: found 'many', expected a number from 16 to 16384");
-  EXPECT_EQ(Mistake({"--idle_timeout=5"}),
-            "--idle_timeout: found '5', expected a duration of at least 10ms, such as 500ms, 10s or 2m");
+  EXPECT_EQ(Mistake({"--buffers=many"}),
+            "--buffers: found 'many', expected a number from 16 to 16384");
+  EXPECT_EQ(
+      Mistake({"--idle_timeout=5"}),
+      "--idle_timeout: found '5', expected a duration of at least 10ms, such as 500ms, 10s or 2m");
   EXPECT_EQ(Mistake({"--waf=maybe"}), "--waf: found 'maybe', expected off, detect or block");
-  EXPECT_EQ(Mistake({"--trusted_proxies=10.0.0.0/33"}),
-            "--trusted_proxies: found '10.0.0.0/33', expected an address or a block such as 10.0.0.0/8");
+  EXPECT_EQ(
+      Mistake({"--trusted_proxies=10.0.0.0/33"}),
+      "--trusted_proxies: found '10.0.0.0/33', expected an address or a block such as 10.0.0.0/8");
   EXPECT_EQ(Mistake({"--listen"}), "--listen: found nothing after it, expected a value");
   EXPECT_EQ(Mistake({"listen"}), "found 'listen', expected a flag such as --listen=:8443");
 }

@@ -1,8 +1,9 @@
-// The request path in the steady state calls malloc not once: plain, and with TLS but for record buffers,
-// which come from a pool.
+// The request path in the steady state calls malloc not once: plain, and with TLS but for record
+// buffers, which come from a pool.
 //
-// A worker runs on a real ring in this thread; clients and the origin are threads of the test. The linker
-// replaces malloc and its siblings (see the BUILD file) by ones that count the calls of this thread.
+// A worker runs on a real ring in this thread; clients and the origin are threads of the test. The
+// linker replaces malloc and its siblings (see the BUILD file) by ones that count the calls of this
+// thread.
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -182,8 +183,12 @@ TEST_P(SteadyStateTest, RequestsAllocateNothing) {
   const uring::SocketAddress address = *uring::LocalAddress(listener);
 
   uring::SystemClock clock;
-  absl::StatusOr<std::unique_ptr<uring::UringIo>> io = uring::UringIo::Create(
-      {.submission_entries = 256, .completion_entries = 1024, .head = {256, 4096}, .origin = {256, 4096}, .body = {16, 65536}});
+  absl::StatusOr<std::unique_ptr<uring::UringIo>> io =
+      uring::UringIo::Create({.submission_entries = 256,
+                              .completion_entries = 1024,
+                              .head = {256, 4096},
+                              .origin = {256, 4096},
+                              .body = {16, 65536}});
   ASSERT_TRUE(io.ok()) << io.status();
   auto settings = std::make_shared<Settings>();
   settings->max_connections = 64;

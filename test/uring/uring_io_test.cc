@@ -25,7 +25,8 @@ constexpr UringOptions kSmall{.submission_entries = 64,
                               .head = {.buffers = 16, .bytes_each = 1024},
                               .origin = {.buffers = 16, .bytes_each = 1024},
                               .body = {.buffers = 8, .bytes_each = 16384}};
-// Turns that a test may take; each waits at most this long, so a lost completion fails and does not hang.
+// Turns that a test may take; each waits at most this long, so a lost completion fails and does not
+// hang.
 constexpr int kTurnsMax = 2000;
 constexpr int64_t kTurnNs = 10'000'000;
 
@@ -167,8 +168,9 @@ TEST_F(UringIoTest, LargeReceivesTakeLargeBuffersAndFallBackToSmallOnes) {
   pair.a.socket.Send({&part, 1});
   pair.b.socket.Receive(Socket::ReceiveMode::kOnceLarge);
   // 8 large buffers hold 128 KiB, small ones the next 16 KiB.
-  ASSERT_TRUE(RunUntil([&] { return io_->BuffersFree(BufferGroup::kBody) == 0 &&
-                                    io_->BuffersFree(BufferGroup::kHead) < 16; }));
+  ASSERT_TRUE(RunUntil([&] {
+    return io_->BuffersFree(BufferGroup::kBody) == 0 && io_->BuffersFree(BufferGroup::kHead) < 16;
+  }));
   EXPECT_GT(pair.b.largest, 1024u);
   pair.b.keep_buffers = false;
   pair.b.GiveBack();
