@@ -9,9 +9,9 @@
 //
 //   light_load PORT TARGET CONNECTIONS SECONDS plain|tls
 //
-// prints one line of JSON: responses, errors (a response that is not 200, a connection that ends),
-// p50_us, p99_us. It serves measuring only: wrk is what the tests use, because it judges responses
-// better.
+// ends after SECONDS or at SIGINT and prints one line of JSON: responses, errors (a response that
+// is not 200, a connection that ends), p50_us, p99_us. It serves measuring only: wrk is what the
+// tests use, because it judges responses better.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -27,6 +27,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -48,6 +49,8 @@ constexpr int kEventsMax = 256;
 constexpr std::string_view kStatus = "HTTP/1.1 200 ";
 
 using Clock = std::chrono::steady_clock;
+
+volatile std::sig_atomic_t interrupted = 0;
 
 struct Connection {
   int fd = -1;
@@ -152,7 +155,7 @@ void Load::Run(std::chrono::seconds duration) {
   const Clock::time_point end = now_ + duration;
   for (const auto& connection : connections_) Send(connection.get());
   epoll_event events[kEventsMax];
-  while (now_ < end) {
+  while (now_ < end && interrupted == 0) {
     const int count = epoll_wait(epoll_, events, kEventsMax, 100);
     now_ = Clock::now();
     for (int i = 0; i < count; ++i) OnReadable(static_cast<Connection*>(events[i].data.ptr));
@@ -255,6 +258,9 @@ void Load::Print() const {
 }  // namespace edge::bench
 
 int main(int argc, char** argv) {
+  // BoringSSL has no MSG_NOSIGNAL.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGINT, [](int) { edge::bench::interrupted = 1; });
   const std::vector<std::string_view> arguments(argv, argv + argc);
   int port = 0;
   int connections = 0;

@@ -24,6 +24,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -234,6 +235,8 @@ void Origin::Close(Connection* connection) {
 }  // namespace edge::bench
 
 int main() {
+  // sendfile has no MSG_NOSIGNAL.
+  std::signal(SIGPIPE, SIG_IGN);
   edge::bench::Origin origin;
   if (!origin.Start()) {
     std::perror("light_origin");

@@ -9,12 +9,19 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import threading
 import time
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 LOAD_TIMEOUT_S = 10
+# A load is ended by signal; this only bounds it when nobody is left to send one.
+LOAD_SECONDS_MAX = 60
+
+
+class Failed(Exception):
+    """A measurement that gave no number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,30 +84,40 @@ def memory_bytes(pids):
 
 
 class WrkLoad:
-    """A run of wrk on one core, long enough for warm-up and window."""
+    """A run of wrk on one core, which goes on until finish() or stop()."""
 
-    def __init__(self, scenario, port, core, seconds):
+    def __init__(self, scenario, port, core):
         scheme = "https" if scenario.tls else "http"
         url = f"{scheme}://127.0.0.1:{port}/bytes/{scenario.body}"
-        self._start(["wrk", "--threads", "1", "--connections", str(scenario.connections), "--duration", f"{seconds}s",
-                     "--timeout", f"{LOAD_TIMEOUT_S}s", "--latency", url], core, seconds)
+        self._start(["wrk", "--threads", "1", "--connections", str(scenario.connections), "--duration",
+                     f"{LOAD_SECONDS_MAX}s", "--timeout", f"{LOAD_TIMEOUT_S}s", "--latency", url], core)
 
-    def _start(self, command, core, seconds):
+    def _start(self, command, core):
         self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                       preexec_fn=lambda: os.sched_setaffinity(0, {core}))
-        self._seconds = seconds
+
+    def wait_until_warm(self, scenario, origin, warm_up_s):
+        """Until every connection had the time for a request, handshakes are over; and then for the warm-up."""
+        deadline = time.monotonic() + LOAD_SECONDS_MAX / 2
+        start = origin.requests()
+        while origin.requests() - start < 2 * scenario.connections:
+            if time.monotonic() > deadline or self.child.poll() is not None:
+                raise Failed("the load does not get going")
+            time.sleep(0.05)
+        time.sleep(warm_up_s)
 
     def finish(self):
-        """(errors, p99 in ms)"""
+        """Ends it: (errors, p99 in ms)"""
+        self.child.send_signal(signal.SIGINT)
         try:
-            text, _ = self.child.communicate(timeout=self._seconds + LOAD_TIMEOUT_S)
+            text, _ = self.child.communicate(timeout=LOAD_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.stop()
-            raise RuntimeError("the load generator does not end") from None
+            raise Failed("the load generator does not end") from None
         try:
             return self._parse(text)
         except (AttributeError, ValueError):
-            raise RuntimeError(f"the load generator measured nothing:\n{text}") from None
+            raise Failed(f"the load generator measured nothing:\n{text}") from None
 
     def _parse(self, text):
         errors = 0
@@ -122,9 +139,9 @@ class LightLoad(WrkLoad):
 
     binary = ""
 
-    def __init__(self, scenario, port, core, seconds):
-        self._start([self.binary, str(port), f"/bytes/{scenario.body}", str(scenario.connections), str(seconds),
-                     "tls" if scenario.tls else "plain"], core, seconds)
+    def __init__(self, scenario, port, core):
+        self._start([self.binary, str(port), f"/bytes/{scenario.body}", str(scenario.connections),
+                     str(LOAD_SECONDS_MAX), "tls" if scenario.tls else "plain"], core)
 
     def _parse(self, text):
         found = json.loads(text)
@@ -144,10 +161,9 @@ class Reading:
 
 
 def measure(make_load, scenario, server, origin, cores, warm_up_s, window_s, edge_counters=dict):
-    # Load generators take whole seconds; a second more than needed keeps the load up until the window has ended.
-    load = make_load(scenario, server.port, cores[1], int(warm_up_s + window_s + 1.999))
+    load = make_load(scenario, server.port, cores[1])
     try:
-        time.sleep(warm_up_s)
+        load.wait_until_warm(scenario, origin, warm_up_s)
         pids, far_pids = server.pids, [load.child.pid, *origin.server.pids]
         before = Reading(pids, far_pids, cores, origin, edge_counters)
         time.sleep(window_s)
@@ -158,7 +174,7 @@ def measure(make_load, scenario, server, origin, cores, warm_up_s, window_s, edg
         load.stop()
     requests = after.requests - before.requests
     if requests <= 0:
-        raise RuntimeError(f"no request got through {server.name} ({errors} errors):\n{server.log}")
+        raise Failed(f"no request got through {server.name} in {window_s} s ({errors} errors):\n{server.log}")
     cpu = after.cpu - before.cpu
     user, system = after.user - before.user, after.system - before.system
     busy = [(b[0] - a[0]) / max(b[1] - a[1], TICK_S) for a, b in zip(before.cores, after.cores)]
@@ -189,9 +205,9 @@ def system_calls_per_request(make_load, scenario, server, origin, cores, warm_up
     perf starts late and ends late by some milliseconds, so the calls a second of its own window are divided by the
     requests a second of ours.
     """
-    load = make_load(scenario, server.port, cores[1], int(warm_up_s + window_s + 2.999))
+    load = make_load(scenario, server.port, cores[1])
     try:
-        time.sleep(warm_up_s)
+        load.wait_until_warm(scenario, origin, warm_up_s)
         command = ["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "-p",
                    ",".join(map(str, server.pids)), "--", "sleep", str(window_s)]
         result = {}

@@ -1,6 +1,7 @@
 """The command line: what it takes, and how it says what is wrong with it (DESIGN.md, "Command line")."""
 
 import os
+import signal
 import socket
 import subprocess
 
@@ -70,6 +71,88 @@ class MistakeTest(harness.EdgeTest):
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             self.check(f"--listen=http://{address}", "--admin=", names=address, status=1)
             self.check("--listen=http://127.0.0.1:0", f"--admin={address}", names=address, status=1)
+
+
+class ConfigurationFileTest(harness.EdgeTest):
+    """--config: YAML in which every flag is a key, and a flag given overrides its key."""
+
+    def write(self, text):
+        path = self.directory / "edge.yaml"
+        path.write_text(text)
+        return path
+
+    def test_keys_are_flags_and_flags_override_them(self):
+        first, second = self.start_raw_origin(), self.start_raw_origin()
+        path = self.write(f"# a comment\nlisten:\n  - http://127.0.0.1:0\n  - https://127.0.0.1:0\n"
+                          f"upstream: {first.url}\ncores: 1\nadmin: 127.0.0.1:0\nidle_timeout: 5s\n")
+        edge = self.launch_edge(f"--config={path}").wait_ready()
+        self.assertEqual(harness.get(edge.port).status, 200)
+        self.assertEqual(len(first.requests), 1)
+        edge = self.launch_edge(f"--config={path}", f"--upstream={second.url}").wait_ready()
+        self.assertEqual(harness.get(edge.port).status, 200)
+        self.assertEqual((len(first.requests), len(second.requests)), (1, 1))
+
+    def test_mistakes_name_file_line_and_key(self):
+        for text, names in (
+            ("listen: http://127.0.0.1:0\nno_such_key: 1\n", (":2", "no_such_key")),
+            ("listen: http://127.0.0.1:0\n\nidle_timeout: soon\n", (":3", "idle_timeout", "soon")),
+            ("listen: http://127.0.0.1:0\nlisten: http://127.0.0.1:1\n", (":2", "listen")),
+            ("listen: [http://127.0.0.1:0\n", (":",)),
+            ("- listen\n", (":1",)),
+        ):
+            with self.subTest(text=text):
+                path = self.write(text)
+                edge = self.launch_edge(f"--config={path}", "--admin=")
+                self.assertEqual(edge.wait_exit(), 2, edge.log)
+                self.assertEqual(len(edge.log.splitlines()), 1, edge.log)
+                for name in (str(path), *names):
+                    self.assertIn(name, edge.log)
+
+    def test_missing_file_is_named(self):
+        edge = self.launch_edge("--config=/nonexistent/edge.yaml")
+        self.assertEqual(edge.wait_exit(), 2)
+        self.assertIn("/nonexistent/edge.yaml", edge.log)
+
+
+class ReloadTest(harness.EdgeTest):
+    """SIGHUP reads certificates again and opens the log anew; no connection notices."""
+
+    def make_certificate(self, name):
+        subprocess.run(
+            [harness.find_program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", self.directory / "key.pem", "-out",
+             self.directory / "cert.pem"], check=True, capture_output=True)
+
+    def start(self):
+        self.make_certificate("first.example")
+        return self.start_edge(f"--tls_cert={self.directory}/cert.pem", f"--tls_key={self.directory}/key.pem", cores="2")
+
+    def test_new_certificate_is_used_and_open_connections_stay(self):
+        edge = self.start()
+        client = self.connect(edge.tls_port, tls=True)
+        self.make_certificate("second.example")
+        edge.signal(signal.SIGHUP)
+        harness.wait_until(lambda: "second.example" in harness.openssl_s_client(edge.tls_port), "the new certificate")
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertEqual(client.read_response().status, 200)
+
+    def test_old_certificate_stays_when_the_new_one_is_broken(self):
+        edge = self.start()
+        (self.directory / "cert.pem").write_text("broken")
+        edge.signal(signal.SIGHUP)
+        harness.wait_until(lambda: "cert.pem" in edge.log.split("edge: ready")[1], "a line about it in the log")
+        self.assertIn("first.example", harness.openssl_s_client(edge.tls_port))
+
+    def test_rotated_log_is_opened_anew(self):
+        path = self.directory / "access.log"
+        edge = self.start_edge(f"--access_log={path}")
+        harness.get(edge.port, "/before")
+        harness.wait_until(lambda: "/before" in path.read_text(), "the first line")
+        path.rename(self.directory / "access.log.1")
+        edge.signal(signal.SIGHUP)
+        harness.wait_until(path.exists, "a new log")
+        harness.get(edge.port, "/after")
+        harness.wait_until(lambda: "/after" in path.read_text(), "the second line")
 
 
 class StartTest(harness.EdgeTest):

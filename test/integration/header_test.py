@@ -111,6 +111,41 @@ class RequestFieldTest(harness.EdgeTest):
         self.assertIn(b"X-Padded: value\r\n", re.sub(rb"(?i)x-padded", b"X-Padded", request.raw_head))
 
 
+class ForwardedPolicyTest(harness.EdgeTest):
+    """What becomes of X-Forwarded-* and X-Request-Id that a client sends."""
+
+    SENT = ("X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: first.example\r\n"
+            "X-Request-Id: 0123456789abcdef-given\r\n")
+
+    def forwarded(self, *flags):
+        origin = self.start_raw_origin()
+        edge = self.start_edge(*flags, upstream=origin.url)
+        self.assertEqual(harness.get(edge.port, fields=self.SENT).status, 200)
+        return origin.requests[0].fields
+
+    def test_values_of_a_trusted_proxy_are_kept(self):
+        fields = self.forwarded("--trusted_proxies=10.0.0.0/8,127.0.0.0/8")
+        self.assertEqual(", ".join(fields.all("X-Forwarded-For")), "6.6.6.6, 127.0.0.1")
+        self.assertEqual(fields.get("X-Forwarded-Proto"), "https")
+        self.assertEqual(fields.get("X-Forwarded-Host"), "first.example")
+        self.assertEqual(fields.get("X-Request-Id"), "0123456789abcdef-given")
+
+    def test_proxies_not_named_are_not_trusted(self):
+        fields = self.forwarded("--trusted_proxies=10.0.0.0/8")
+        self.assertEqual(fields.get("X-Forwarded-For"), "127.0.0.1")
+        self.assertEqual(fields.get("X-Forwarded-Proto"), "http")
+        self.assertNotEqual(fields.get("X-Request-Id"), "0123456789abcdef-given")
+
+    def test_append_adds_to_what_the_client_sent(self):
+        fields = self.forwarded("--forwarded_fields=append")
+        self.assertEqual(", ".join(fields.all("X-Forwarded-For")), "6.6.6.6, 127.0.0.1")
+
+    def test_drop_sends_none(self):
+        fields = self.forwarded("--forwarded_fields=drop")
+        for name in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"):
+            self.assertNotIn(name, fields)
+
+
 class ResponseFieldTest(harness.EdgeTest):
     def respond(self, response, fields="", version="1.1"):
         edge = self.start_edge(upstream=self.start_raw_origin(harness.serve(lambda request: response)).url)

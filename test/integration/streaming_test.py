@@ -73,6 +73,35 @@ class BackPressureTest(harness.EdgeTest):
         for client in slow:
             client.reset()
 
+    def test_many_pipelining_clients_do_not_starve_a_quick_one(self):
+        """What is pipelined behind a request that waits must not hold all buffers for long: who hoards is closed."""
+        release = threading.Event()
+
+        def script(connection):
+            while request := connection.read_request():
+                if request.target == "/held":
+                    connection.wait_for(release)
+                connection.send(harness.ok(request))
+
+        origin = self.start_raw_origin(script)
+        edge = self.start_edge("--buffers=128", "--body_buffers=16", upstream=origin.url)
+        request = "GET {} HTTP/1.1\r\nHost: a\r\n\r\n"
+        pipelining = []
+        for _ in range(32):
+            client = self.connect(edge.port)
+            client.socket.setblocking(False)
+            # As much as the sockets take, without waiting for edge to read it.
+            client.socket.send((request.format("/held") + request.format("/next") * 10_000).encode())
+            pipelining.append(client)
+        origin.wait_for_requests(1)
+        for _ in range(5):
+            self.assertEqual(harness.get(edge.port, "/quick").status, 200)
+        self.assertGreater(edge.metrics().value("edge_connections_shed_total"), 0)
+        release.set()
+        for client in pipelining:
+            client.reset()
+        harness.wait_until(lambda: not any(self.buffers_in_use(edge).values()), "buffers back")
+
     def test_slow_origin_holds_back_the_upload(self):
         may_read = threading.Event()
         size = 256 * MIB

@@ -109,6 +109,30 @@ class PoolTest(harness.EdgeTest):
         self.assertEqual(len(origin.connections), 3)
         self.assertEqual(edge.metrics().value("edge_upstream_reuses_total"), 0)
 
+    def request_times(self, count, *flags, pause=None):
+        """How many connections edge opened for `count` requests in a row."""
+        origin = self.start_raw_origin()
+        edge = self.start_edge(*flags, upstream=origin.url)
+        for _ in range(count):
+            self.assertEqual(harness.get(edge.port).status, 200)
+            if pause:
+                pause(origin)
+        return len(origin.connections)
+
+    def test_pool_keeps_no_more_idle_connections_than_it_may(self):
+        self.assertEqual(self.request_times(5), 1)
+        self.assertEqual(self.request_times(5, "--upstream_idle_max=0"), 5)
+
+    def test_pool_closes_connections_that_were_idle_for_long(self):
+        def until_closed(origin):
+            self.assertTrue(harness.wait_until(lambda: origin.connections[-1].socket.fileno() < 0, "the connection closed"))
+
+        self.assertEqual(self.request_times(2, "--upstream_idle_timeout=200ms", pause=until_closed), 2)
+
+    def test_pool_does_not_keep_connections_beyond_their_age(self):
+        wait = threading.Event()
+        self.assertGreaterEqual(self.request_times(8, "--upstream_age_max=200ms", pause=lambda _: wait.wait(0.1)), 3)
+
     def test_http_1_0_origin_is_served_from_a_connection_each(self):
         def script(connection):
             connection.read_request()
