@@ -60,6 +60,8 @@ enum class RunMode : uint8_t {
 
 template <typename Snapshot>
 class EpochPublisher {
+  struct Slot;
+
  public:
   // Immutable once published.
   struct State {
@@ -144,7 +146,7 @@ class EpochPublisher {
 
    private:
     EpochPublisher* const publisher_;
-    typename EpochPublisher::Slot* const slot_;
+    Slot* const slot_;
     uint64_t seen_ = 0;
     const State* state_ = nullptr;
   };

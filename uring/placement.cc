@@ -49,17 +49,12 @@ absl::StatusOr<std::string> SetLocalMemoryPolicy(int node) {
   if (syscall(SYS_set_mempolicy, MPOL_PREFERRED, nodes, kNodesMax + 1) == 0) {
     return absl::StrCat("memory from node ", node, " preferred");
   }
-  switch (errno) {
-    case ENOSYS:
-    case EPERM:
-      return absl::StrCat("memory policy left at its default: set_mempolicy: ",
-                          std::strerror(errno));
-    case EINVAL:
-      // A node with CPUs but without memory of its own cannot be preferred.
-      if (syscall(SYS_set_mempolicy, MPOL_LOCAL, nullptr, 0) == 0) {
-        return absl::StrCat("node ", node, " has no memory, that of the nearest is used");
-      }
-      break;
+  if (errno == ENOSYS || errno == EPERM) {
+    return absl::StrCat("memory policy left at its default: set_mempolicy: ", std::strerror(errno));
+  }
+  // A node with CPUs but without memory of its own cannot be preferred.
+  if (errno == EINVAL && syscall(SYS_set_mempolicy, MPOL_LOCAL, nullptr, 0) == 0) {
+    return absl::StrCat("node ", node, " has no memory, that of the nearest is used");
   }
   return absl::InternalError(
       absl::StrCat("set_mempolicy of node ", node, ": ", std::strerror(errno)));

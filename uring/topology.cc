@@ -174,6 +174,7 @@ absl::StatusOr<std::vector<int>> ChooseCpus(const Topology& topology, std::strin
     order.insert(order.end(), node.cpus.begin(), node.cpus.end());
   }
   std::vector<int> chosen;
+  chosen.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     chosen.push_back(order[(rotation % order.size() + i) % order.size()]);
   }

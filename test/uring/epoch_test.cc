@@ -177,9 +177,8 @@ TEST_F(EpochPublisherDeathTest, MisuseIsABug) {
 class Fleet {
  public:
   explicit Fleet(size_t workers)
-      : publisher_(std::make_unique<Publisher>(
-            workers, MakeSnapshot(0),
-            [](DoorbellTarget target) { EXPECT_EQ(eventfd_write(target.handle, 1), 0); })),
+      : publisher_(workers, MakeSnapshot(0),
+                   [](DoorbellTarget target) { EXPECT_EQ(eventfd_write(target.handle, 1), 0); }),
         members_(workers) {
     for (Member& member : members_) member.doorbell = eventfd(0, EFD_CLOEXEC);
   }
@@ -199,7 +198,7 @@ class Fleet {
     members_[worker].thread = std::thread([this, worker, kind] { Run(worker, kind); });
   }
   void Join(size_t worker) { members_[worker].thread.join(); }
-  Publisher& publisher() { return *publisher_; }
+  Publisher& publisher() { return publisher_; }
   // How often workers have moved on to another state.
   uint64_t adoptions() const { return adoptions_.load(); }
   void AwaitFirstSubscriptions() const {
@@ -219,7 +218,7 @@ class Fleet {
     std::mt19937 random(static_cast<unsigned>(worker));
     bool stop = false;
     do {
-      Publisher::Subscription subscription(publisher_.get(), worker, {members_[worker].doorbell});
+      Publisher::Subscription subscription(&publisher_, worker, {members_[worker].doorbell});
       members_[worker].has_subscribed.store(true);
       int last = subscription.state().snapshot->number();
       const unsigned batches = kind == Kind::kComesAndGoes ? random() % 50 : UINT32_MAX;
@@ -244,8 +243,7 @@ class Fleet {
     } while (!stop);
   }
 
-  // On the heap: the fake stack of AddressSanitizer does not align its frames to cache lines.
-  const std::unique_ptr<Publisher> publisher_;
+  Publisher publisher_;
   std::vector<Member> members_;
   std::atomic<uint64_t> adoptions_{0};
 };

@@ -18,7 +18,6 @@ struct Message : MailboxNode {
   size_t number = 0;
 };
 
-// Not on the stack: the fake stack of AddressSanitizer does not align its frames to cache lines.
 class MailboxTest : public testing::Test {
  protected:
   Mailbox mailbox_;

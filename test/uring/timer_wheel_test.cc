@@ -115,6 +115,7 @@ TEST(TimerWheelTest, HandlersMayStopTimersThatAreDueInTheSameTick) {
   TimerWheel wheel(0);
   int fired = 0;
   std::vector<std::unique_ptr<TestTimer>> timers;
+  timers.reserve(2);
   // Whichever of the two runs first stops the other.
   for (int i = 0; i < 2; ++i) {
     timers.push_back(std::make_unique<TestTimer>(&wheel, [&timers, &fired, i] {
@@ -150,6 +151,7 @@ TEST(TimerWheelTest, HandlersMayMoveTimersThatAreDueInTheSameTick) {
   TimerWheel wheel(0);
   TestTimer moved(&wheel);
   std::vector<std::unique_ptr<TestTimer>> movers;
+  movers.reserve(2);
   for (int i = 0; i < 2; ++i) {
     movers.push_back(std::make_unique<TestTimer>(&wheel, [&] { moved.Start(5 * kSecondNs); }));
   }

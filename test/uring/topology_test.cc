@@ -1,5 +1,7 @@
 #include "uring/topology.h"
 
+#include <cstddef>
+#include <numeric>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +19,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 std::vector<int> CpusBelow(int count) {
-  std::vector<int> cpus;
-  for (int cpu = 0; cpu < count; ++cpu) cpus.push_back(cpu);
+  std::vector<int> cpus(static_cast<size_t>(count));
+  std::iota(cpus.begin(), cpus.end(), 0);
   return cpus;
 }
 
