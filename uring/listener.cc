@@ -14,7 +14,7 @@ namespace {
 // The kernel lowers it to net.core.somaxconn.
 constexpr int kBacklog = 65535;
 
-absl::StatusOr<int> ListenOnce(const SocketAddress& address, bool dual_stack) {
+absl::StatusOr<int> ListenOnce(const SocketAddress& address, bool dual_stack, bool shared) {
   const int family = address.storage.ss_family;
   const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const auto fail = [fd](const char* call) {
@@ -26,7 +26,9 @@ absl::StatusOr<int> ListenOnce(const SocketAddress& address, bool dual_stack) {
   const int on = 1;
   const int v6_only = dual_stack ? 0 : 1;
   if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) return fail("SO_REUSEADDR");
-  if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) return fail("SO_REUSEPORT");
+  if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) {
+    return fail("SO_REUSEPORT");
+  }
   if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) return fail("TCP_NODELAY");
   if (family == AF_INET6 &&
       setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) < 0) {
@@ -41,10 +43,16 @@ absl::StatusOr<int> ListenOnce(const SocketAddress& address, bool dual_stack) {
 
 absl::StatusOr<std::vector<int>> ListenShared(const SocketAddress& address, bool dual_stack,
                                               int count) {
+  // SO_REUSEPORT would also share the address with another process of this user, which nobody asked
+  // for. Without it the same bind tells.
+  absl::StatusOr<int> probe = ListenOnce(address, dual_stack, /*shared=*/false);
+  if (!probe.ok()) return probe.status();
+  close(*probe);
+
   std::vector<int> fds;
   SocketAddress bound = address;
   for (int i = 0; i < count; ++i) {
-    absl::StatusOr<int> fd = ListenOnce(bound, dual_stack);
+    absl::StatusOr<int> fd = ListenOnce(bound, dual_stack, /*shared=*/true);
     if (fd.ok()) fds.push_back(*fd);
     absl::Status status = fd.status();
     if (status.ok() && i == 0) {

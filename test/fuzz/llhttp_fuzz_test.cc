@@ -1,4 +1,5 @@
-// llhttp answers the same for a request that arrives whole and for one that arrives a byte at a time.
+// llhttp answers the same for a request that arrives whole and for one that arrives a byte at a
+// time.
 
 #include <cstdint>
 

@@ -1,5 +1,5 @@
-// The main of a fuzz target when libFuzzer does not search: runs it once over each file that is named as an argument, so
-// that recorded inputs are regression tests in every configuration.
+// The main of a fuzz target when libFuzzer does not search: runs it once over each file that is
+// named as an argument, so that recorded inputs are regression tests in every configuration.
 
 #include <cstdint>
 #include <cstdio>

@@ -1,0 +1,45 @@
+// Text forms of socket addresses: what flags say, and what logs and X-Forwarded-For show.
+
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "uring/io.h"
+
+namespace edge::proxy {
+
+// The longest IPv6 address in text, with its end (INET6_ADDRSTRLEN).
+inline constexpr size_t kAddressTextMax = 46;
+
+// "host:port", "[v6]:port" or ":port". `host` comes without brackets.
+struct HostPort {
+  std::string host;
+  uint16_t port = 0;
+};
+// InvalidArgument says what was found and what was expected.
+absl::StatusOr<HostPort> ParseHostPort(std::string_view text);
+
+// An IPv4 or IPv6 address without a name; nullopt if it is none.
+std::optional<uring::SocketAddress> ParseAddress(std::string_view host, uint16_t port);
+
+// The address without the port, an IPv4-mapped one as IPv4. Returns the length.
+size_t WriteAddress(const uring::SocketAddress& address, char (&out)[kAddressTextMax]);
+uint16_t Port(const uring::SocketAddress& address);
+// "1.2.3.4:80", "[::1]:80".
+std::string AddressWithPort(const uring::SocketAddress& address);
+
+// A block of addresses, "10.0.0.0/8" or a single address.
+class AddressBlock {
+ public:
+  static absl::StatusOr<AddressBlock> Parse(std::string_view text);
+  bool Contains(const uring::SocketAddress& address) const;
+
+ private:
+  // IPv4 as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2), so that one comparison serves both.
+  uint8_t bytes_[16] = {};
+  int bits_ = 128;
+};
+
+}  // namespace edge::proxy

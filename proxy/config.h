@@ -1,0 +1,62 @@
+// What edge was told to do: the result of flags and configuration file, checked. Immutable once the
+// server has it; workers see it through the snapshot of the current epoch.
+
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace edge::proxy {
+
+enum class WafMode : uint8_t { kOff, kDetect, kBlock };
+
+struct ListenSpec {
+  bool tls = true;
+  std::string host;   // empty: every address, IPv6 and IPv4
+  uint16_t port = 0;  // 0: the kernel chooses one, the same for all workers
+
+  std::string ToString() const;
+};
+
+struct UpstreamSpec {
+  bool tls = false;
+  std::string host;  // a name, an IPv4 address, or an IPv6 address without brackets
+  uint16_t port = 0;
+
+  std::string ToString() const;
+};
+
+struct Config {
+  std::vector<ListenSpec> listen;
+  std::vector<UpstreamSpec> upstream;  // empty: the built-in welcome origin
+  std::vector<std::string> tls_cert;   // paths, paired with tls_key; empty: self-signed
+  std::vector<std::string> tls_key;
+  std::string cores = "auto";  // see uring::ChooseCpus
+  uint32_t ring_entries = 0;
+  uint32_t cq_entries = 0;
+  uint32_t buffer_size = 0;
+  uint32_t buffers = 0;
+  uint32_t body_buffer_size = 0;
+  uint32_t body_buffers = 0;
+  uint32_t max_connections = 0;  // per worker
+  WafMode waf = WafMode::kOff;
+  std::string admin;       // host:port, or empty for none
+  std::string access_log;  // path, "-" for standard output, or empty for none
+  absl::Duration drain_delay;
+  absl::Duration drain_timeout;
+  absl::Duration header_timeout;
+  absl::Duration idle_timeout;
+  absl::Duration connect_timeout;
+  absl::Duration upstream_timeout;
+  std::vector<std::string> trusted_proxies;  // CIDR blocks whose X-Forwarded-* are kept
+  std::string forwarded_fields = "replace";  // of other clients: replace, append or drop
+  uint32_t upstream_idle_max = 0;            // pooled connections, per worker and origin
+  absl::Duration upstream_idle_timeout;      // for how long one is pooled unused
+  absl::Duration upstream_age_max;           // after which one is no longer pooled
+  bool check = false;
+};
+
+}  // namespace edge::proxy

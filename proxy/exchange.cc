@@ -1,0 +1,319 @@
+// Life and ends of an exchange: local replies, the tunnel, time-outs, and the one place where it
+// finishes.
+
+#include "proxy/exchange.h"
+
+#include <algorithm>
+
+#include "absl/log/check.h"
+#include "absl/strings/str_cat.h"
+#include "proxy/downstream_connection.h"
+#include "proxy/worker.h"
+
+namespace edge::proxy {
+
+using uring::Socket;
+
+Exchange::Exchange(Worker* worker, DownstreamConnection* connection)
+    : worker_(worker),
+      client_(connection),
+      started_ns_(worker->loop().now_ns()),
+      request_parser_(&worker->settings().policy),
+      response_parser_(&worker->settings().policy),
+      output_(&worker->loop().buffers()) {
+  request_.Bind(request_block_.bytes);
+  request_parser_.Start(&request_);
+  worker_->stats().exchanges_active.Add();
+}
+
+Exchange::~Exchange() {
+  CHECK(upstream_ == nullptr) << "exchange freed with a lease";
+  FreeBlock(request_block_);
+  FreeBlock(response_block_);
+  worker_->stats().exchanges_active.Subtract();
+}
+
+int64_t Exchange::now_ns() const { return worker_->loop().now_ns(); }
+
+// Moves a head that has outgrown its block into a large buffer. False: it is too large for that as
+// well, or there is no buffer left.
+bool Exchange::Grow(HeadBlock& block, http::MessageHead& head) {
+  uring::BufferLoans& buffers = worker_->loop().buffers();
+  if (block.large.valid()) return false;
+  block.large = buffers.Take(uring::BufferGroup::kBody);
+  if (!block.large.valid()) return false;
+  const size_t size = std::min(buffers.size(block.large), http::MessageHead::kBlockBytesMax);
+  head.Rebind(std::span(buffers.data(block.large), size));
+  return true;
+}
+
+void Exchange::FreeBlock(HeadBlock& block) {
+  if (block.large.valid()) worker_->loop().buffers().Unref(block.large);
+  block.large = {};
+}
+
+// How bytes that go from one side to the other are to be received. One stalled reader may hold some, as
+// long as there are plenty; when buffers are scarce, no side receives before the other has taken all it
+// was given, so that many stalled readers hold one buffer each and the others go on.
+Socket::ReceiveMode Exchange::NextReceive(Transport& from, Transport& to, bool large) const {
+  using Mode = Socket::ReceiveMode;
+  if (from.input().bytes() >= kQueueBytesMax) return Mode::kOff;
+  if (to.drained()) {
+    if (large) return Mode::kOnceLarge;
+    return worker_->BuffersScarce(from.small_buffers()) ? Mode::kOnce : Mode::kMultishot;
+  }
+  const auto group = large ? uring::BufferGroup::kBody : from.small_buffers();
+  if (worker_->BuffersScarce(group)) return Mode::kOff;
+  return large ? Mode::kOnceLarge : Mode::kMultishot;
+}
+
+void Exchange::MakeRequestId() {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  for (size_t half = 0; half < request_id_.size(); half += 16) {
+    uint64_t random = worker_->Random();
+    for (size_t i = 0; i < 16; ++i, random >>= 4) request_id_[half + i] = kDigits[random & 15];
+  }
+}
+
+// --- Events of the client's connection
+// ------------------------------------------------------------------
+
+void Exchange::OnClientInput() {
+  switch (request_state_) {
+    case RequestState::kHead:
+      return ReadRequestHead();
+    case RequestState::kBody:
+      return PumpRequest();
+    case RequestState::kDiscarding:
+      return DiscardRequest();
+    case RequestState::kDone:
+      if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
+      [[fallthrough]];
+    case RequestState::kWaiting:
+    case RequestState::kAbandoned:
+      // Pipelined requests, or a body whose origin is not there yet: what the kernel has handed over
+      // already is enough.
+      return client_->transport().Receive(Socket::ReceiveMode::kOff);
+  }
+}
+
+void Exchange::OnClientInputEnd(InputEnd end) {
+  if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
+  client_half_closed_ = true;
+  // A client that has said all it had to say may shut down its sending side and still read the
+  // response.
+  const bool may_read_on =
+      end == InputEnd::kClean &&
+      (request_state_ == RequestState::kDone || request_state_ == RequestState::kAbandoned ||
+       (request_state_ == RequestState::kWaiting && request_body_.complete()));
+  if (may_read_on) return;
+  // What is still queued may complete the request.
+  if (end == InputEnd::kClean && !client_->transport().input().empty() &&
+      request_state_ != RequestState::kHead) {
+    return;
+  }
+  client_->Abort(false);
+}
+
+// A client that has shut down its sending side still gets the responses to what it sent before.
+bool Exchange::NoMoreRequests() const {
+  return client_half_closed_ && client_->transport().input().empty();
+}
+
+void Exchange::OnClientOutputRoom(bool drained) {
+  if (drained) output_.Reset();
+  switch (response_state_) {
+    case ResponseState::kHead:
+      // An interim response was waiting for room.
+      return ReadResponseHead();
+    case ResponseState::kBody:
+      return PumpResponse();
+    case ResponseState::kSending:
+      return MaybeFinish();
+    case ResponseState::kTunnel:
+      return PumpTunnel();
+    case ResponseState::kNone:
+    case ResponseState::kFinished:
+      return;
+  }
+}
+
+void Exchange::OnClientDeadline() {
+  worker_->stats().client_timeouts.Add();
+  if (response_state_ == ResponseState::kTunnel) return client_->Abort(false);
+  const bool waiting_for_client = request_state_ == RequestState::kHead ||
+                                  request_state_ == RequestState::kBody ||
+                                  request_state_ == RequestState::kDiscarding;
+  if (!response_started_ && waiting_for_client && request_parser_.started()) {
+    request_state_ = RequestState::kAbandoned;
+    NoteReason("client.timeout");
+    return ReplyError({.status = 408, .details = "the request did not arrive in time"});
+  }
+  // It does not read its response, or never began a request.
+  client_->Abort(response_started_);
+}
+
+void Exchange::Abandon() {
+  if (response_state_ == ResponseState::kFinished) return;
+  response_state_ = ResponseState::kFinished;
+  ReleaseUpstream(false);
+  if (request_parser_.started()) worker_->OnExchangeDone(*this);
+}
+
+// --- Local replies
+// ----------------------------------------------------------------------------------------
+
+void Exchange::Refuse(http::Reason reason) {
+  NoteReason(http::Describe(reason).id);
+  worker_->stats().refusals[static_cast<size_t>(reason)].Add();
+  // After a message that could not be understood nothing on this connection can be.
+  request_state_ = RequestState::kAbandoned;
+  const http::ReasonInfo& info = http::Describe(reason);
+  ReplyError({.status = info.status, .error = "http_request_error", .details = info.id});
+}
+
+void Exchange::ReplyError(const ErrorReply& reply) {
+  if (response_started_) return AbortResponse();
+  if (request_id_[0] == 0) MakeRequestId();
+  const std::string_view accept =
+      head_complete_ ? request_.Find(http::FieldId::kAccept).value_or("") : "";
+  ReplyLocally(MakeErrorResponse(reply, accept, request_id()));
+}
+
+void Exchange::ReplyLocally(const LocalResponse& response) {
+  CHECK(!response_started_);
+  ReleaseUpstream(false);
+  if (request_state_ == RequestState::kWaiting || request_state_ == RequestState::kBody) {
+    // Reading the rest keeps the connection; but not at any price, and not if the client waits for
+    // leave.
+    const bool worth_reading = !request_.expect_continue &&
+                               request_body_.remaining() <= kDiscardBytesMax &&
+                               request_body_.framing() != http::BodyFraming::kUntilClose;
+    if (request_body_.complete()) {
+      request_state_ = RequestState::kDone;
+    } else {
+      request_state_ = worth_reading ? RequestState::kDiscarding : RequestState::kAbandoned;
+    }
+  }
+  const bool head_only = head_complete_ && request_.method == http::Method::kHead;
+  close_after_ = request_state_ == RequestState::kAbandoned || !head_complete_ ||
+                 !request_.keep_alive || NoMoreRequests() || worker_->draining();
+  status_ = response.status;
+  response_started_ = true;
+  local_reply_ =
+      absl::StrCat("HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status),
+                   "\r\nDate: ", worker_->DateText(), "\r\nContent-Type: ", response.content_type,
+                   "\r\nContent-Length: ", response.body.size(), "\r\nX-Request-Id: ", request_id(),
+                   "\r\n", response.extra_fields,
+                   close_after_                                 ? "Connection: close\r\n"
+                   : request_.version == http::Version::kHttp10 ? "Connection: keep-alive\r\n"
+                                                                : "",
+                   "\r\n", head_only ? std::string_view() : std::string_view(response.body));
+  response_body_bytes_ = head_only ? 0 : response.body.size();
+  response_state_ = ResponseState::kSending;
+  client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+  Transport& transport = client_->transport();
+  transport.Write(local_reply_);
+  transport.Flush();
+  if (request_state_ == RequestState::kDiscarding) return DiscardRequest();
+}
+
+// --- Tunnel
+// -------------------------------------------------------------------------------------------------
+
+void Exchange::StartTunnel() {
+  response_state_ = ResponseState::kTunnel;
+  request_state_ = RequestState::kDone;
+  close_after_ = true;
+  upstream_->deadline().Clear();
+  client_->transport().Flush();
+  PumpTunnel();
+}
+
+namespace {
+
+// Moves what there is room for. True if any byte moved.
+bool PumpRaw(Transport& from, Transport& to, uring::BufferLoans& buffers, uint64_t& bytes) {
+  bool moved = false;
+  while (!from.input().empty() && to.CanWrite()) {
+    const std::string_view front = from.input().Front();
+    const uring::BufferId buffer = from.input().front_buffer();
+    buffers.Ref(buffer);
+    to.Write(front, buffer);
+    bytes += front.size();
+    from.input().Consume(front.size());
+    moved = true;
+  }
+  if (moved) to.Flush();
+  return moved;
+}
+
+}  // namespace
+
+void Exchange::PumpTunnel() {
+  Transport& client = client_->transport();
+  Transport& origin = upstream_->transport();
+  uring::BufferLoans& buffers = worker_->loop().buffers();
+  PumpRaw(client, origin, buffers, request_body_bytes_);
+  PumpRaw(origin, client, buffers, response_body_bytes_);
+  client.Receive(NextReceive(client, origin, /*large=*/false));
+  origin.Receive(NextReceive(origin, client, /*large=*/false));
+  if (client.input_ended() && client.input().empty() && !tunnel_up_ended_) {
+    tunnel_up_ended_ = true;
+    origin.FinishOutput();
+  }
+  if (origin.input_ended() && origin.input().empty() && !tunnel_down_ended_) {
+    tunnel_down_ended_ = true;
+    client.FinishOutput();
+  }
+  if (tunnel_up_ended_ && tunnel_down_ended_ && client.drained() && origin.drained()) {
+    return client_->Abort(false);
+  }
+  client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+}
+
+// --- Ends
+// ---------------------------------------------------------------------------------------------------
+
+void Exchange::ReleaseUpstream(bool reusable) {
+  if (upstream_ == nullptr) return;
+  UpstreamConnection& upstream = *upstream_;
+  upstream_ = nullptr;
+  worker_->upstreams().Release(upstream, reusable);
+}
+
+// The response can no longer be completed, and must not look complete. With a length or chunks its
+// end is missing for all to see; a body that ends at close needs a reset.
+void Exchange::AbortResponse() {
+  close_after_ = true;
+  client_->Abort(client_framing_ == http::BodyFraming::kUntilClose);
+}
+
+void Exchange::MaybeFinish() {
+  if (response_state_ != ResponseState::kSending || !client_->transport().drained()) return;
+  // A request whose rest is still being dropped is waited for, so that the connection can go on.
+  if (request_state_ == RequestState::kDiscarding && !close_after_) return;
+  Finish(!close_after_ && request_state_ == RequestState::kDone && !NoMoreRequests());
+}
+
+void Exchange::Finish(bool keep_alive) {
+  ReleaseUpstream(false);
+  response_state_ = ResponseState::kFinished;
+  worker_->OnExchangeDone(*this);
+  return client_->FinishExchange(keep_alive && !worker_->draining());
+}
+
+std::string Exchange::DebugString() const {
+  static constexpr const char* kRequestNames[] = {"head",       "waiting", "body",
+                                                  "discarding", "done",    "abandoned"};
+  static constexpr const char* kResponseNames[] = {"none",    "head",   "body",
+                                                   "sending", "tunnel", "finished"};
+  std::string text =
+      absl::StrCat("request=", kRequestNames[static_cast<int>(request_state_)],
+                   " response=", kResponseNames[static_cast<int>(response_state_)],
+                   " body_in=", request_body_bytes_, " body_out=", response_body_bytes_);
+  if (!upstream_name_.empty()) absl::StrAppend(&text, " upstream=", upstream_name_);
+  return text;
+}
+
+}  // namespace edge::proxy

@@ -1,0 +1,196 @@
+// One request and its response: two state machines, one for each direction, that share a client
+// connection, a lease of a connection to an origin, and the memory for two heads.
+//
+//   client --input--> RequestParser --> route, lease --> head anew --> origin
+//                     BodyReader ------- body parts, from where they were received -->
+//   client <-- body parts, from where they were received ------- BodyReader <--input-- origin
+//          <-- head anew <------------------------- ResponseParser <--
+//
+// Both pumps move bytes only while the far side has room; what is not moved stays in the queue of
+// the side it came from, and a queue above its mark is not filled further. So a slow reader costs a
+// bounded number of buffers, whatever the size of the body.
+//
+// Lives in the worker's slab from the first byte of a request until the response is with the kernel
+// (or the client's socket has closed): the client's sends read its memory. Worker thread only.
+//
+// exchange.cc: life and ends. exchange_request.cc: client to origin. exchange_response.cc: origin
+// to client.
+
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "http/framing.h"
+#include "http/message_head.h"
+#include "http/parser.h"
+#include "proxy/local_reply.h"
+#include "proxy/output_block.h"
+#include "proxy/stats.h"
+#include "proxy/upstream_pool.h"
+
+namespace edge::proxy {
+
+class DownstreamConnection;
+class Worker;
+
+class Exchange final : public UpstreamConnection::Lessee {
+ public:
+  enum class RequestState : uint8_t {
+    kHead,        // reading the head
+    kWaiting,     // the head is complete; no connection to an origin yet
+    kBody,        // the head is on its way to the origin; the body follows
+    kDiscarding,  // edge answers itself; the body is read and dropped
+    kDone,        // everything was received, and passed on or dropped
+    kAbandoned,   // will not be read to its end: the client's connection closes after the response
+  };
+  enum class ResponseState : uint8_t {
+    kNone,      // nothing was asked of an origin yet
+    kHead,      // waiting for the origin's head, or for the rest of it
+    kBody,      // the head is on its way to the client; the body follows
+    kSending,   // everything is with the client's transport, not all of it with the kernel
+    kTunnel,    // 101: bytes of another protocol, both ways
+    kFinished,  // over; the exchange is about to be freed
+  };
+
+  // `connection` is not owned and outlives this.
+  Exchange(Worker* worker, DownstreamConnection* connection);
+  ~Exchange() override;
+
+  // --- From the client's connection. Each may end the exchange, and with it this object, through
+  // --- DownstreamConnection::FinishExchange, so callers return right after.
+  void OnClientInput();
+  void OnClientInputEnd(InputEnd end);
+  void OnClientOutputRoom(bool drained);
+  void OnClientDeadline();
+  // The client's connection is closing: let go of everything but the memory.
+  void Abandon();
+
+  RequestState request_state() const { return request_state_; }
+  ResponseState response_state() const { return response_state_; }
+  // One line for /connections.
+  std::string DebugString() const;
+
+ private:
+  friend class AccessLogEntry;
+
+  // The response's memory for trailers; more than that is refused (see http::ChunkReader).
+  static constexpr size_t kTrailerBytesMax = 2048;
+  static constexpr size_t kHeadBlockBytes = 4096;
+  // Bytes that may wait in a queue before its side is not read any further.
+  static constexpr size_t kQueueBytesMax = 64 << 10;
+  // The rest of a request's body that is read after edge has answered itself, to keep the
+  // connection.
+  static constexpr uint64_t kDiscardBytesMax = 256 << 10;
+  // Bodies above this are received into large buffers.
+  static constexpr uint64_t kLargeBodyBytes = 12 << 10;
+  // Origins that a request may fail on before it is given up.
+  static constexpr int kAttemptsMax = 4;
+
+  // A block for a head: inline, or a large buffer once the head has outgrown it.
+  struct HeadBlock {
+    std::array<char, kHeadBlockBytes> bytes;
+    uring::BufferId large;
+  };
+
+  // --- Client to origin
+  void ReadRequestHead();
+  void OnRequestHead();
+  void StartUpstream();
+  void OnUpstreamReady();
+  bool WriteRequestHead();
+  void PumpRequest();
+  void DiscardRequest();
+  void EndRequest();
+  void ReceiveRequest();
+  uring::Socket::ReceiveMode NextReceive(Transport& from, Transport& to, bool large) const;
+
+  // --- Origin to client
+  void OnUpstreamConnected() override;
+  void OnUpstreamConnectFailed(int error) override;
+  void OnUpstreamInput() override;
+  void OnUpstreamInputEnd(InputEnd end) override;
+  void OnUpstreamOutputRoom(bool drained) override;
+  void OnUpstreamOutputFailed(int error) override;
+  void OnUpstreamDeadline() override;
+  void ReadResponseHead();
+  bool OnResponseHead();
+  bool ForwardInterim();
+  void PumpResponse();
+  void ReceiveResponse();
+  void EndResponse();
+  void OnOriginRefused(http::Reason reason);
+  void CountUpstreamError(UpstreamError error);
+  void OnOriginFailed(UpstreamError error, std::string_view details);
+  bool MayRetry() const;
+  void NoteReason(std::string_view id) { reason_id_ = id; }
+
+  // --- Tunnel
+  void StartTunnel();
+  void PumpTunnel();
+
+  // --- Ends
+  void Refuse(http::Reason reason);
+  void ReplyError(const ErrorReply& reply);
+  void ReplyLocally(const LocalResponse& response);
+  void ReleaseUpstream(bool reusable);
+  void AbortResponse();
+  void Finish(bool keep_alive);
+  void MaybeFinish();
+  bool NoMoreRequests() const;
+  bool Grow(HeadBlock& block, http::MessageHead& head);
+  void FreeBlock(HeadBlock& block);
+  void MakeRequestId();
+  std::string_view request_id() const { return {request_id_.data(), request_id_.size()}; }
+  int64_t now_ns() const;
+
+  Worker* const worker_;
+  DownstreamConnection* const client_;
+  UpstreamConnection* upstream_ = nullptr;  // leased
+
+  RequestState request_state_ = RequestState::kHead;
+  ResponseState response_state_ = ResponseState::kNone;
+  uint8_t attempts_ = 0;
+  uint8_t interim_responses_ = 0;
+  bool head_complete_ = false;       // of the request
+  bool request_chunk_open_ = false;  // a chunk was written whose CRLF is still due
+  bool response_chunk_open_ = false;
+  bool response_started_ = false;  // bytes of a final response went to the client
+  bool close_after_ = false;  // the response said, or the error demands, that the connection ends
+  bool origin_keep_alive_ = false;
+  bool origin_cut_ = false;  // its stream did not end in order
+  bool client_half_closed_ = false;
+  bool tunnel_up_ended_ = false;
+  bool tunnel_down_ended_ = false;
+  uint16_t status_ = 0;  // as sent to the client
+  UpstreamSet tried_;
+
+  int64_t started_ns_;
+  int64_t first_byte_ns_ = 0;  // of the origin's final response
+  uint64_t request_body_bytes_ = 0;
+  uint64_t response_body_bytes_ = 0;
+  uint64_t discarded_bytes_ = 0;
+  std::string_view reason_id_;  // why edge answered itself; static, empty if it did not
+  std::string_view upstream_name_;  // of the endpoint that was tried last; lives as long as the pool
+
+  http::RequestParser request_parser_;
+  http::ResponseParser response_parser_;
+  http::BodyReader request_body_;
+  http::BodyReader response_body_;
+  http::BodyFraming client_framing_ = http::BodyFraming::kNone;  // of the response
+  std::string local_reply_;
+  std::array<char, 32> request_id_{};
+
+  OutputBlock output_;  // to the client
+  http::RequestHead request_;
+  http::ResponseHead response_;
+  HeadBlock request_block_;
+  HeadBlock response_block_;
+  std::array<char, kTrailerBytesMax> request_trailers_;
+  std::array<char, kTrailerBytesMax> response_trailers_;
+};
+
+}  // namespace edge::proxy

@@ -1,0 +1,250 @@
+// The way from client to origin: head, lease, head anew, body.
+
+#include <algorithm>
+
+#include "absl/log/check.h"
+#include "proxy/downstream_connection.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+namespace edge::proxy {
+
+using uring::Socket;
+
+void Exchange::ReadRequestHead() {
+  InputQueue& input = client_->transport().input();
+  while (!input.empty()) {
+    const http::HeadProgress progress = request_parser_.Feed(input.Front());
+    if (progress.consumed > 0) input.Consume(progress.consumed);
+    switch (progress.status) {
+      case http::HeadStatus::kNeedMore:
+        continue;
+      case http::HeadStatus::kNeedSpace:
+        if (!Grow(request_block_, request_)) {
+          request_state_ = RequestState::kAbandoned;
+          return ReplyError({.status = 503, .details = "no memory left for a large request head"});
+        }
+        continue;
+      case http::HeadStatus::kRefused:
+        return Refuse(request_parser_.refusal().reason);
+      case http::HeadStatus::kComplete:
+        return OnRequestHead();
+    }
+  }
+}
+
+void Exchange::OnRequestHead() {
+  head_complete_ = true;
+  request_state_ = RequestState::kWaiting;
+  client_->deadline().Clear();
+  request_body_.Start(request_.framing, request_.content_length, &worker_->settings().policy,
+                      request_trailers_);
+  MakeRequestId();
+  if (request_.max_forwards == 0u) {
+    // RFC 9110, 7.6.2: the last hop answers itself.
+    LocalResponse response;
+    response.extra_fields = "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n";
+    return ReplyLocally(response);
+  }
+  if (worker_->upstreams().empty()) {
+    return ReplyLocally(
+        worker_->local_origin().Respond(request_, client_->address(), client_->tls()));
+  }
+  return StartUpstream();
+}
+
+// Leases a connection; called again for each attempt.
+void Exchange::StartUpstream() {
+  ++attempts_;
+  const bool fresh = attempts_ > 1;
+  const UpstreamPool::Lease lease = worker_->upstreams().Acquire(this, tried_, fresh);
+  switch (lease.status) {
+    case UpstreamPool::LeaseStatus::kReady:
+      upstream_ = lease.connection;
+      upstream_name_ = upstream_->endpoint().name;
+      return OnUpstreamReady();
+    case UpstreamPool::LeaseStatus::kConnecting:
+      upstream_ = lease.connection;
+      upstream_name_ = upstream_->endpoint().name;
+      return;
+    case UpstreamPool::LeaseStatus::kNoneLeft:
+      if (attempts_ > 1) return OnOriginFailed(UpstreamError::kConnectRefused, "connect failed");
+      CountUpstreamError(UpstreamError::kNoneLeft);
+      return ReplyError({.status = 503,
+                         .error = "destination_unavailable",
+                         .details = "every upstream is backing off"});
+    case UpstreamPool::LeaseStatus::kLocalLimit:
+      CountUpstreamError(UpstreamError::kLocalLimit);
+      return ReplyError({.status = 503,
+                         .error = "connection_limit_reached",
+                         .details = "no connection to an origin can be opened"});
+  }
+}
+
+void Exchange::OnUpstreamConnected() { OnUpstreamReady(); }
+
+void Exchange::OnUpstreamConnectFailed(int error) {
+  const bool timed_out = error == ETIMEDOUT;
+  tried_[upstream_->endpoint().index] = true;
+  upstream_ = nullptr;  // the pool has ended the lease
+  const UpstreamError kind =
+      timed_out ? UpstreamError::kConnectTimeout : UpstreamError::kConnectRefused;
+  CountUpstreamError(kind);
+  // Nothing of the request has left, so another origin may get it whatever its method.
+  if (attempts_ < kAttemptsMax && tried_.count() < worker_->upstreams().endpoint_count()) {
+    worker_->stats().upstream_retries.Add();
+    return StartUpstream();
+  }
+  if (timed_out) {
+    return ReplyError({.status = 504,
+                       .error = "connection_timeout",
+                       .details = "the origin did not accept the connection in time"});
+  }
+  return ReplyError({.status = 502,
+                     .error = "connection_refused",
+                     .details = "the origin refused the connection"});
+}
+
+void Exchange::OnUpstreamReady() {
+  if (!WriteRequestHead()) {
+    request_state_ = RequestState::kAbandoned;
+    return ReplyError({.status = 431,
+                       .error = "http_request_error",
+                       .details = "the request head is too large to forward"});
+  }
+  response_state_ = ResponseState::kHead;
+  origin_cut_ = false;
+  response_.Bind(response_block_.bytes);
+  response_parser_.Start(&response_, request_.method, request_.upgrade);
+  upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+  if (upstream_->transport().receive_mode() == Socket::ReceiveMode::kOff) {
+    upstream_->ReceiveHead();
+  }
+  if (request_body_.complete()) {
+    request_state_ = RequestState::kDone;
+    return upstream_->transport().Flush();
+  }
+  request_state_ = RequestState::kBody;
+  return PumpRequest();
+}
+
+bool Exchange::WriteRequestHead() {
+  const Settings& settings = worker_->settings();
+  const http::RequestForwarding forwarding{
+      .client_address = client_->address(),
+      .scheme = client_->tls() ? "https" : "http",
+      .request_id = request_id(),
+      .host_if_absent = upstream_->endpoint().name,
+      .framing = request_.framing,
+      .content_length = request_.content_length,
+      .x_forwarded_for = settings.forwarded_fields,
+      .x_forwarded_proto = settings.forwarded_fields,
+      .x_forwarded_host = settings.forwarded_fields,
+      .client_is_trusted_proxy = client_->trusted_proxy(),
+      .upgrade = request_.upgrade,
+      .expect_continue = request_.expect_continue,
+      .te_trailers = true,
+  };
+  OutputBlock& output = upstream_->output();
+  std::optional<size_t> bytes = http::SerializeRequest(request_, forwarding, output.Room());
+  if (!bytes.has_value()) {
+    if (!output.empty() || !output.Enlarge()) return false;
+    bytes = http::SerializeRequest(request_, forwarding, output.Room());
+    if (!bytes.has_value()) return false;
+  }
+  upstream_->transport().Write(output.Commit(*bytes));
+  request_chunk_open_ = false;
+  return true;
+}
+
+// Moves the body as far as the origin's connection has room.
+void Exchange::PumpRequest() {
+  Transport& client = client_->transport();
+  Transport& origin = upstream_->transport();
+  OutputBlock& output = upstream_->output();
+  uring::BufferLoans& buffers = worker_->loop().buffers();
+  const bool chunked = request_.framing == http::BodyFraming::kChunked;
+  while (!client.input().empty() && origin.CanWrite(3) &&
+         (!chunked || output.Room().size() >= kTrailerBytesMax + http::kChunkHeaderBytesMax + 2)) {
+    const http::BodyReader::Step step = request_body_.Next(client.input().Front());
+    if (!step.data.empty()) {
+      if (chunked) {
+        const size_t bytes =
+            http::WriteChunkHeader(output.Room().data(), step.data.size(), !request_chunk_open_);
+        origin.Write(output.Commit(bytes));
+        request_chunk_open_ = true;
+      }
+      const uring::BufferId buffer = client.input().front_buffer();
+      buffers.Ref(buffer);
+      origin.Write(step.data, buffer);
+      request_body_bytes_ += step.data.size();
+    }
+    if (step.consumed > 0) client.input().Consume(step.consumed);
+    if (step.event == http::BodyEvent::kRefused) {
+      return Refuse(request_body_.refusal().reason);
+    }
+    if (step.event == http::BodyEvent::kEnd || request_body_.complete()) return EndRequest();
+  }
+  origin.Flush();
+  if (client.input_ended() && client.input().empty()) return client_->Abort(false);
+  return ReceiveRequest();
+}
+
+void Exchange::EndRequest() {
+  Transport& origin = upstream_->transport();
+  if (request_.framing == http::BodyFraming::kChunked) {
+    OutputBlock& output = upstream_->output();
+    char* out = output.Room().data();
+    size_t bytes = http::WriteChunkHeader(out, 0, !request_chunk_open_);
+    bytes += request_body_.trailers().copy(out + bytes, kTrailerBytesMax);
+    bytes += std::string_view("\r\n").copy(out + bytes, 2);
+    origin.Write(output.Commit(bytes));
+  }
+  request_state_ = RequestState::kDone;
+  if (response_state_ == ResponseState::kHead || response_state_ == ResponseState::kNone) {
+    client_->deadline().Clear();
+  }
+  upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+  origin.Flush();
+  // Back to what a connection between requests has.
+  client_->transport().Receive(Socket::ReceiveMode::kMultishot);
+}
+
+void Exchange::ReceiveRequest() {
+  Transport& client = client_->transport();
+  const bool large = request_body_.remaining() > kLargeBodyBytes;
+  const Socket::ReceiveMode mode = NextReceive(client, upstream_->transport(), large);
+  client.Receive(mode);
+  if (mode == Socket::ReceiveMode::kOff) {
+    // Now the origin is the one that is waited for.
+    client_->deadline().Clear();
+    upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+    return;
+  }
+  client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+  if (response_state_ == ResponseState::kHead) upstream_->deadline().Clear();
+}
+
+// Drops the rest of the body after a local reply.
+void Exchange::DiscardRequest() {
+  Transport& client = client_->transport();
+  InputQueue& input = client.input();
+  while (!input.empty()) {
+    const http::BodyReader::Step step = request_body_.Next(input.Front());
+    if (step.consumed > 0) input.Consume(step.consumed);
+    discarded_bytes_ += step.consumed;
+    if (step.event == http::BodyEvent::kRefused || discarded_bytes_ > kDiscardBytesMax) {
+      request_state_ = RequestState::kAbandoned;
+      close_after_ = true;
+      return MaybeFinish();
+    }
+    if (step.event == http::BodyEvent::kEnd || request_body_.complete()) {
+      request_state_ = RequestState::kDone;
+      client.Receive(Socket::ReceiveMode::kMultishot);
+      return MaybeFinish();
+    }
+  }
+  client.Receive(Socket::ReceiveMode::kMultishot);
+}
+
+}  // namespace edge::proxy

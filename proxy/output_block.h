@@ -1,0 +1,61 @@
+// Where bytes that edge writes itself (heads, chunk sizes, trailers) stay put until the kernel has
+// taken them. It belongs to what closes after the socket that sends them: an exchange for its
+// client, an upstream connection for its origin. Bump allocation, reset whenever everything was
+// sent.
+//
+// A head that does not fit takes a large buffer of the worker for its time.
+//
+// Worker thread only.
+
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "uring/buffer_loans.h"
+
+namespace edge::proxy {
+
+class OutputBlock {
+ public:
+  static constexpr size_t kInlineBytes = 6144;
+
+  explicit OutputBlock(uring::BufferLoans* loans) : loans_(loans) {}  // not owned; outlives this
+  OutputBlock(const OutputBlock&) = delete;
+  OutputBlock& operator=(const OutputBlock&) = delete;
+  ~OutputBlock() { Reset(); }
+
+  // The room that is left. Write into it and Commit.
+  std::span<char> Room() {
+    return large_.valid() ? std::span(loans_->data(large_), loans_->size(large_)).subspan(used_)
+                          : std::span<char>(inline_).subspan(used_);
+  }
+  std::string_view Commit(size_t bytes) {
+    const std::string_view written(Room().data(), bytes);
+    used_ += bytes;
+    return written;
+  }
+  bool empty() const { return used_ == 0; }
+
+  // Everything committed has been sent.
+  void Reset() {
+    used_ = 0;
+    if (large_.valid()) loans_->Unref(large_);
+    large_ = {};
+  }
+  // Only when empty. False: there is no large buffer left, or it is used already.
+  bool Enlarge() {
+    if (large_.valid()) return false;
+    large_ = loans_->Take(uring::BufferGroup::kBody);
+    return large_.valid();
+  }
+
+ private:
+  uring::BufferLoans* const loans_;
+  size_t used_ = 0;
+  uring::BufferId large_;
+  std::array<char, kInlineBytes> inline_;
+};
+
+}  // namespace edge::proxy

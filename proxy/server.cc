@@ -1,0 +1,525 @@
+#include "proxy/server.h"
+
+#include <poll.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <set>
+
+#include "absl/log/check.h"
+#include "absl/log/log.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "proxy/resolver.h"
+#include "tls/record_pool.h"
+#include "uring/listener.h"
+
+namespace edge::proxy {
+namespace {
+
+// Descriptors that are no client's: rings, listeners, the log, signals.
+constexpr uint64_t kDescriptorsReserved = 128;
+// Heads and answers of the admin endpoints.
+constexpr uring::BufferGroupOptions kAdminHeadBuffers{128, 4096};
+constexpr uring::BufferGroupOptions kAdminBodyBuffers{8, 65536};
+constexpr uint32_t kAdminConnectionsMax = 64;
+// What a TLS connection costs besides its slot: the session of BoringSSL and its state. Measured by
+// test/bench/tls_bench; a handshake under way takes more for its time.
+constexpr uint64_t kTlsSessionBytes = 12 << 10;
+constexpr absl::Duration kResolveTimeout = absl::Seconds(5);
+
+void Say(std::string_view line) {
+  const std::string text = absl::StrCat("edge: ", line, "\n");
+  // One write, so that lines of several processes on one terminal stay whole.
+  if (write(STDERR_FILENO, text.data(), text.size()) < 0) return;
+}
+
+uint64_t RandomSeed() {
+  uint64_t seed = 0;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) seed = static_cast<uint64_t>(getpid());
+  return seed;
+}
+
+std::string Bytes(uint64_t bytes) {
+  return absl::StrFormat("%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
+}  // namespace
+
+Server::Server(Config config) : config_(std::move(config)) {}
+
+Server::~Server() {
+  CloseListeners();
+  if (signal_fd_ >= 0) close(signal_fd_);
+}
+
+void Server::CloseListeners() {
+  for (Listening& listening : listening_) {
+    for (const int fd : listening.fds) close(fd);
+  }
+  listening_.clear();
+  if (admin_fd_ >= 0) close(admin_fd_);
+  admin_fd_ = -1;
+}
+
+// --- Preparation
+// ------------------------------------------------------------------------------------------
+
+absl::Status Server::Prepare() {
+  absl::StatusOr<uring::KernelFeatures> features = uring::DetectKernelFeatures();
+  if (!features.ok()) return features.status();
+  features_ = *std::move(features);
+
+  absl::StatusOr<std::vector<int>> affinity = uring::AffinityOfThisThread();
+  if (!affinity.ok()) return affinity.status();
+  absl::StatusOr<uring::Topology> topology = uring::Topology::Read("/", *affinity);
+  if (!topology.ok()) return topology.status();
+  absl::StatusOr<std::vector<int>> cpus = uring::ChooseCpus(*topology, config_.cores, RandomSeed());
+  if (!cpus.ok()) return cpus.status();
+  cpus_ = *std::move(cpus);
+  for (const int cpu : cpus_) nodes_.push_back(topology->NodeOfCpu(cpu));
+  topology_text_ = topology->Describe();
+
+  if (absl::Status status = PrepareTls(); !status.ok()) return status;
+  if (absl::Status status = PrepareSettings(); !status.ok()) return status;
+  if (!config_.access_log.empty()) {
+    if (absl::Status status = access_log_.Open(config_.access_log); !status.ok()) return status;
+  }
+  if (absl::Status status = PrepareListeners(); !status.ok()) return status;
+  return PrepareAdmin();
+}
+
+absl::Status Server::PrepareTls() {
+  const bool wanted = std::any_of(config_.listen.begin(), config_.listen.end(),
+                                  [](const ListenSpec& spec) { return spec.tls; });
+  if (!wanted && config_.tls_cert.empty()) return absl::OkStatus();
+  // RFC 7301, 6: both are registered, and old clients offer nothing newer than http/1.0.
+  const tls::ServerOptions options{.alpn_protocols = {"http/1.1", "http/1.0"}};
+  absl::StatusOr<std::shared_ptr<const tls::ServerContext>> context;
+  if (config_.tls_cert.empty()) {
+    std::vector<std::string> names = {"localhost"};
+    if (const std::string host = HostName(); !host.empty() && host != "localhost") {
+      names.push_back(host);
+    }
+    const std::vector<std::string> addresses = {"127.0.0.1", "::1"};
+    context = tls::ServerContext::SelfSigned(names, addresses, options);
+  } else {
+    std::vector<tls::CertificateFiles> files;
+    for (size_t i = 0; i < config_.tls_cert.size(); ++i) {
+      files.push_back({config_.tls_cert[i], config_.tls_key[i]});
+    }
+    context = tls::ServerContext::FromFiles(files, options);
+  }
+  if (!context.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--tls_cert: ", context.status().message()));
+  }
+  tls_ = *std::move(context);
+  return absl::OkStatus();
+}
+
+absl::Status Server::PrepareSettings() {
+  settings_ = std::make_shared<Settings>();
+  settings_->header_timeout_ns = absl::ToInt64Nanoseconds(config_.header_timeout);
+  settings_->idle_timeout_ns = absl::ToInt64Nanoseconds(config_.idle_timeout);
+  settings_->connect_timeout_ns = absl::ToInt64Nanoseconds(config_.connect_timeout);
+  settings_->upstream_timeout_ns = absl::ToInt64Nanoseconds(config_.upstream_timeout);
+  settings_->upstream_idle_timeout_ns = absl::ToInt64Nanoseconds(config_.upstream_idle_timeout);
+  settings_->upstream_age_max_ns = absl::ToInt64Nanoseconds(config_.upstream_age_max);
+  settings_->upstream_idle_max = config_.upstream_idle_max;
+  settings_->access_log = !config_.access_log.empty();
+  settings_->forwarded_fields =
+      config_.forwarded_fields == "append" ? http::ClientFieldPolicy::kAppend
+      : config_.forwarded_fields == "drop" ? http::ClientFieldPolicy::kDrop
+                                           : http::ClientFieldPolicy::kReplace;
+  for (const std::string& block : config_.trusted_proxies) {
+    absl::StatusOr<AddressBlock> parsed = AddressBlock::Parse(block);
+    if (!parsed.ok()) return parsed.status();
+    settings_->trusted_proxies.push_back(*parsed);
+  }
+  // A head that outgrows its place moves into one body buffer, and is written into another.
+  settings_->policy.head_bytes_max =
+      std::min(settings_->policy.head_bytes_max, config_.body_buffer_size / 2);
+  for (const UpstreamSpec& spec : config_.upstream) {
+    absl::StatusOr<std::vector<uring::SocketAddress>> addresses =
+        Resolve(spec.host, spec.port, kResolveTimeout);
+    if (!addresses.ok()) {
+      return absl::UnavailableError(absl::StrCat("--upstream: ", addresses.status().message()));
+    }
+    for (const uring::SocketAddress& address : *addresses) {
+      settings_->upstreams.push_back({AddressWithPort(address), address});
+    }
+  }
+  if (settings_->upstreams.size() > kUpstreamsMax) {
+    return absl::InvalidArgumentError(absl::StrCat("--upstream: found ",
+                                                   settings_->upstreams.size(),
+                                                   " addresses, expected at most ", kUpstreamsMax));
+  }
+  LimitConnections();
+  return absl::OkStatus();
+}
+
+// Each client may need two descriptors, its own and one to the origin.
+void Server::LimitConnections() {
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  settings_->max_connections = config_.max_connections;
+  if (limit.rlim_cur == RLIM_INFINITY) return;
+  const uint64_t each = settings_->upstreams.empty() ? 1 : 2;
+  const uint64_t usable =
+      limit.rlim_cur > kDescriptorsReserved ? limit.rlim_cur - kDescriptorsReserved : 1;
+  const uint64_t allowed = std::max<uint64_t>(1, usable / each / cpus_.size());
+  if (settings_->max_connections > allowed) {
+    settings_->max_connections = static_cast<uint32_t>(allowed);
+    Say(absl::StrCat("--max_connections lowered from ", config_.max_connections, " to ", allowed,
+                     " per worker: RLIMIT_NOFILE is ", limit.rlim_cur));
+  }
+}
+
+absl::Status Server::PrepareListeners() {
+  const bool have_ipv6 = uring::HaveIpv6();
+  for (const ListenSpec& spec : config_.listen) {
+    const bool any = spec.host.empty();
+    const std::string host = any ? (have_ipv6 ? "::" : "0.0.0.0") : spec.host;
+    absl::StatusOr<std::vector<uring::SocketAddress>> addresses =
+        Resolve(host, spec.port, kResolveTimeout);
+    if (!addresses.ok()) {
+      return absl::UnavailableError(absl::StrCat("--listen: ", addresses.status().message()));
+    }
+    absl::StatusOr<std::vector<int>> fds =
+        uring::ListenShared(addresses->front(), any, static_cast<int>(cpus_.size()));
+    if (!fds.ok()) {
+      return absl::UnavailableError(
+          absl::StrCat("--listen: ", spec.ToString(), ": ", fds.status().message()));
+    }
+    listening_.push_back({.spec = spec, .address = "", .fds = *std::move(fds)});
+    absl::StatusOr<uring::SocketAddress> local = uring::LocalAddress(listening_.back().fds.front());
+    if (!local.ok()) return local.status();
+    listening_.back().address = any ? absl::StrCat(have_ipv6 ? "[::]:" : "0.0.0.0:", Port(*local))
+                                    : AddressWithPort(*local);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::PrepareAdmin() {
+  if (config_.admin.empty()) return absl::OkStatus();
+  absl::StatusOr<HostPort> parsed = ParseHostPort(config_.admin);
+  if (!parsed.ok()) return parsed.status();
+  const std::string host = parsed->host.empty() ? "127.0.0.1" : parsed->host;
+  absl::StatusOr<std::vector<uring::SocketAddress>> addresses =
+      Resolve(host, parsed->port, kResolveTimeout);
+  absl::StatusOr<std::vector<int>> fds = addresses.ok()
+                                             ? uring::ListenShared(addresses->front(), false, 1)
+                                             : absl::StatusOr<std::vector<int>>(addresses.status());
+  if (!fds.ok()) {
+    return absl::UnavailableError(
+        absl::StrCat("--admin: ", config_.admin, ": ", fds.status().message()));
+  }
+  admin_fd_ = fds->front();
+  absl::StatusOr<uring::SocketAddress> local = uring::LocalAddress(admin_fd_);
+  if (!local.ok()) return local.status();
+  admin_address_ = AddressWithPort(*local);
+  return absl::OkStatus();
+}
+
+// The sum of slabs, pools and TLS at their limits: what edge's own memory can come to.
+uint64_t Server::MemoryCeiling() const {
+  const uint64_t connections = settings_->max_connections + Worker::kSpareConnections;
+  uint64_t worker = connections * (uring::Slab<DownstreamConnection>::slot_bytes() +
+                                   uring::Slab<Exchange>::slot_bytes());
+  if (!settings_->upstreams.empty()) {
+    worker += (connections + settings_->upstream_idle_max) *
+              uring::Slab<UpstreamConnection>::slot_bytes();
+  }
+  worker += uint64_t{config_.buffers} * config_.buffer_size +
+            uint64_t{config_.body_buffers} * config_.body_buffer_size;
+  if (tls_ != nullptr) {
+    worker += connections * kTlsSessionBytes + tls::RecordPoolLimits{}.bytes_max();
+  }
+  if (settings_->access_log) worker += AccessLogBuffer::kBatches * LogBatch::kBytes;
+  return worker * cpus_.size();
+}
+
+std::string Server::Report() const {
+  std::string text = features_.Describe();
+  absl::StrAppend(&text, topology_text_, "\nworkers on CPUs ", absl::StrJoin(cpus_, ","),
+                  "\nconnections per worker at most ", settings_->max_connections,
+                  "\nmemory of edge's own at most ", Bytes(MemoryCeiling()), "\n");
+  if (tls_ != nullptr) absl::StrAppend(&text, "certificate: ", tls_->description(), "\n");
+  return text;
+}
+
+void Server::PrintStart() const {
+  for (const Listening& listening : listening_) {
+    Say(absl::StrCat("listening on ", listening.spec.tls ? "https://" : "http://",
+                     listening.address));
+  }
+  if (tls_ != nullptr) {
+    Say(absl::StrCat(config_.tls_cert.empty() ? "no --tls_cert: made a self-signed certificate, "
+                                              : "certificate: ",
+                     tls_->description()));
+  }
+  if (settings_->upstreams.empty()) {
+    Say("no --upstream: the built-in welcome origin answers");
+  } else {
+    std::vector<std::string> names;
+    for (const UpstreamAddress& upstream : settings_->upstreams) names.push_back(upstream.name);
+    Say(absl::StrCat("upstreams: ", absl::StrJoin(names, ", ")));
+  }
+  const std::set<int> nodes(nodes_.begin(), nodes_.end());
+  Say(absl::StrCat(workers_.size(), workers_.size() == 1 ? " worker on CPU " : " workers on CPUs ",
+                   absl::StrJoin(cpus_, ","), ", NUMA ", nodes.size() == 1 ? "node " : "nodes ",
+                   absl::StrJoin(nodes, ","), "; ", workers_.front()->placement()));
+  Say(absl::StrCat("memory at most ", Bytes(MemoryCeiling()),
+                   " of edge's own (slabs, buffers, TLS at their limits); socket buffers of the "
+                   "kernel come on top"));
+  if (!admin_address_.empty()) Say(absl::StrCat("admin on http://", admin_address_));
+  Say("ready");
+}
+
+// --- Serving
+// ----------------------------------------------------------------------------------------------
+
+absl::Status Server::StartControl() {
+  uring::UringOptions options;
+  options.submission_entries = 128;
+  options.completion_entries = 1024;
+  options.head = kAdminHeadBuffers;
+  options.origin = {8, 4096};  // the admin endpoints have no origin
+  options.body = kAdminBodyBuffers;
+  options.no_iowait = features_.no_iowait;
+  absl::StatusOr<std::unique_ptr<uring::UringIo>> io = uring::UringIo::Create(options);
+  if (!io.ok()) return io.status();
+  io_ = *std::move(io);
+  control_.doorbell = io_->doorbell();
+
+  admin_origin_ = std::make_unique<AdminOrigin>(AdminOrigin::Source{
+      .ready = [this] { return ready_; }, .metrics = [this] { return Metrics(); }});
+  auto admin_settings = std::make_shared<Settings>();
+  admin_settings->max_connections = kAdminConnectionsMax;
+  WorkerOptions worker;
+  worker.settings = std::move(admin_settings);
+  if (admin_fd_ >= 0) worker.listeners.push_back({.fd = admin_fd_, .tls = false});
+  admin_fd_ = -1;  // the worker's now
+  worker.local_origin = admin_origin_.get();
+  worker.stats = &admin_stats_;
+  worker.random_seed = RandomSeed();
+  admin_worker_ = std::make_unique<Worker>(io_.get(), &clock_, std::move(worker));
+
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  // Blocked before any thread is made, so that all inherit it and only the descriptor sees them.
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signal_fd_ < 0)
+    return absl::UnavailableError(absl::StrCat("signalfd: ", std::strerror(errno)));
+  signals_ = std::make_unique<uring::Operation>(this, uring::Bind<&Server::OnSignals>());
+  io_->PollMultishot(signal_fd_, POLLIN, *signals_);
+  drain_timer_ = std::make_unique<uring::Timer>(this, uring::BindTimer<&Server::OnDrainTimer>());
+  return absl::OkStatus();
+}
+
+absl::Status Server::StartWorkers() {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->tls = tls_;
+  publisher_ = std::make_unique<Publisher>(
+      cpus_.size(), std::move(snapshot),
+      [this](uring::DoorbellTarget target) { io_->RingDoorbell(target); });
+  for (size_t i = 0; i < cpus_.size(); ++i) {
+    WorkerThreadOptions options;
+    options.index = i;
+    options.cpu = cpus_[i];
+    options.node = nodes_[i];
+    options.uring.submission_entries = config_.ring_entries;
+    options.uring.completion_entries = config_.cq_entries;
+    options.uring.head = {config_.buffers / 2, config_.buffer_size};
+    options.uring.origin = options.uring.head;
+    options.uring.body = {config_.body_buffers, config_.body_buffer_size};
+    options.uring.no_iowait = features_.no_iowait;
+    options.worker.settings = settings_;
+    options.worker.tls = tls_;
+    options.worker.local_origin = &welcome_;
+    options.worker.random_seed = RandomSeed();
+    options.log = settings_->access_log;
+    for (Listening& listening : listening_) {
+      options.worker.listeners.push_back({.fd = listening.fds[i], .tls = listening.spec.tls});
+    }
+    workers_.push_back(
+        std::make_unique<WorkerThread>(std::move(options), publisher_.get(), &control_));
+  }
+  // The sockets are the workers' from here on.
+  for (Listening& listening : listening_) listening.fds.clear();
+  for (const auto& worker : workers_) worker->Start();
+
+  const auto starting = [this] {
+    return std::any_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+      return worker->phase() == WorkerThread::Phase::kStarting;
+    });
+  };
+  while (starting()) {
+    // A worker that fails before it has a ring cannot ring; so not without limit.
+    if (const int error = admin_worker_->RunTurn(clock_.NowNs() + 10'000'000); error != 0) {
+      return absl::FailedPreconditionError(absl::StrCat("io_uring_enter: ", std::strerror(-error)));
+    }
+  }
+  for (const auto& worker : workers_) {
+    if (worker->phase() == WorkerThread::Phase::kFailed) return worker->error();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::Run() {
+  if (absl::Status status = StartControl(); !status.ok()) return status;
+  absl::Status status = StartWorkers();
+  if (status.ok()) {
+    started_ns_ = clock_.NowNs();
+    ready_ = true;
+    admin_worker_->Start();
+    PrintStart();
+  } else {
+    phase_ = Phase::kStopping;
+    publisher_->PublishMode(uring::RunMode::kStop);
+  }
+  while (!AllEnded()) {
+    // Looks again after a second even if nobody rang: for workers that failed without a ring.
+    if (const int error = admin_worker_->RunTurn(clock_.NowNs() + 1'000'000'000); error != 0) {
+      LOG(FATAL) << "io_uring_enter: " << std::strerror(-error);
+    }
+    ReadMailbox();
+  }
+  for (const auto& worker : workers_) worker->Join();
+  ReadMailbox();
+  publisher_->Collect();
+  admin_worker_->loop().timers().Stop(*drain_timer_);
+  io_->Cancel(*signals_);
+  admin_worker_->CloseAll();
+  while (!admin_worker_->finished() || signals_->in_flight()) {
+    if (admin_worker_->RunTurn(clock_.NowNs() + 100'000'000) != 0) break;
+  }
+  return status;
+}
+
+bool Server::AllEnded() const {
+  return std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker->phase() == WorkerThread::Phase::kEnded ||
+           worker->phase() == WorkerThread::Phase::kFailed;
+  });
+}
+
+void Server::ReadMailbox() {
+  for (uring::MailboxNode* node = control_.mailbox.TakeAll(); node != nullptr;) {
+    uring::MailboxNode* next = node->next;
+    if (static_cast<ControlMessage*>(node)->kind == ControlMessage::Kind::kLogBatch) {
+      auto* batch = static_cast<LogBatch*>(node);
+      if (!access_log_.Write(batch->text)) ++log_write_errors_;
+      batch->home->Push(batch);
+    }
+    node = next;
+  }
+}
+
+// --- Signals
+// ------------------------------------------------------------------------------------------------
+
+void Server::OnSignals(const uring::Completion& completion) {
+  signalfd_siginfo info;
+  while (read(signal_fd_, &info, sizeof info) == sizeof info) {
+    OnSignal(static_cast<int>(info.ssi_signo));
+  }
+  if (!completion.more && completion.result != -ECANCELED) {
+    io_->PollMultishot(signal_fd_, POLLIN, *signals_);
+  }
+}
+
+void Server::OnSignal(int signal) {
+  if (signal == SIGHUP) return Reload();
+  const bool stop = signal == SIGINT || phase_ != Phase::kServing;
+  ready_ = false;
+  if (stop) {
+    if (phase_ == Phase::kStopping) return;
+    Say(absl::StrCat(signal == SIGINT ? "SIGINT" : "a second SIGTERM", ": stopping at once"));
+    phase_ = Phase::kStopping;
+    publisher_->PublishMode(uring::RunMode::kStop);
+    return;
+  }
+  phase_ = Phase::kDrainDelay;
+  Say(absl::StrCat("SIGTERM: draining",
+                   config_.drain_delay > absl::ZeroDuration()
+                       ? absl::StrCat(" after ", absl::FormatDuration(config_.drain_delay))
+                       : ""));
+  if (config_.drain_delay <= absl::ZeroDuration()) return OnDrainTimer();
+  admin_worker_->loop().timers().Start(
+      *drain_timer_, clock_.NowNs() + absl::ToInt64Nanoseconds(config_.drain_delay));
+}
+
+void Server::OnDrainTimer() {
+  if (phase_ == Phase::kDrainDelay) {
+    phase_ = Phase::kDraining;
+    publisher_->PublishMode(uring::RunMode::kDrain);
+    admin_worker_->loop().timers().Start(
+        *drain_timer_, clock_.NowNs() + absl::ToInt64Nanoseconds(config_.drain_timeout));
+  } else if (phase_ == Phase::kDraining) {
+    Say(absl::StrCat("not drained within ", absl::FormatDuration(config_.drain_timeout),
+                     ": closing what is left"));
+    phase_ = Phase::kStopping;
+    publisher_->PublishMode(uring::RunMode::kStop);
+  }
+}
+
+// SIGHUP: certificates are read anew, the access log is reopened. What is wrong is said, and what
+// was there stays.
+void Server::Reload() {
+  bool ok = true;
+  if (!config_.tls_cert.empty()) {
+    if (absl::Status status = PrepareTls(); status.ok()) {
+      auto snapshot = std::make_shared<Snapshot>();
+      snapshot->tls = tls_;
+      publisher_->PublishSnapshot(std::move(snapshot));
+      Say(absl::StrCat("SIGHUP: certificate: ", tls_->description()));
+    } else {
+      ok = false;
+      Say(absl::StrCat("SIGHUP: the old certificate stays: ", status.message()));
+    }
+  }
+  if (!config_.access_log.empty()) {
+    if (absl::Status status = access_log_.Open(config_.access_log); !status.ok()) {
+      ok = false;
+      Say(absl::StrCat("SIGHUP: the old log stays: ", status.message()));
+    }
+  }
+  if (!ok) ++reloads_failed_;
+}
+
+std::string Server::Metrics() {
+  std::vector<WorkerView> views;
+  for (const auto& worker : workers_) {
+    views.push_back(
+        {.stats = &worker->stats(), .cpu = worker->cpu(), .cpu_seconds = worker->CpuSeconds()});
+  }
+  return RenderMetrics(views,
+                       {.uptime_seconds = static_cast<double>(clock_.NowNs() - started_ns_) / 1e9,
+                        .ready = ready_,
+                        .memory_ceiling_bytes = MemoryCeiling(),
+                        .reloads_failed = reloads_failed_,
+                        .access_log_write_errors = log_write_errors_});
+}
+
+}  // namespace edge::proxy

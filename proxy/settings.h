@@ -1,0 +1,32 @@
+// What the data path needs of the configuration, in the units it uses. Immutable; shared by all
+// workers of a snapshot.
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "http/forwarding.h"
+#include "http/validation_policy.h"
+#include "proxy/address.h"
+#include "proxy/upstream_pool.h"
+
+namespace edge::proxy {
+
+struct Settings {
+  http::ValidationPolicy policy;
+  http::ClientFieldPolicy forwarded_fields = http::ClientFieldPolicy::kReplace;
+  std::vector<AddressBlock> trusted_proxies;
+  std::vector<UpstreamAddress> upstreams;  // empty: the local origin answers
+  int64_t header_timeout_ns = 10'000'000'000;
+  int64_t idle_timeout_ns = 60'000'000'000;
+  int64_t connect_timeout_ns = 5'000'000'000;
+  int64_t upstream_timeout_ns = 60'000'000'000;
+  int64_t upstream_idle_timeout_ns = 60'000'000'000;
+  int64_t upstream_age_max_ns = 3'600'000'000'000;
+  uint32_t upstream_idle_max = 1024;
+  uint32_t max_connections = 65536;  // per worker
+  bool access_log = false;
+};
+
+}  // namespace edge::proxy

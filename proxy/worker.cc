@@ -1,0 +1,327 @@
+#include "proxy/worker.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <ctime>
+
+#include "absl/log/check.h"
+#include "absl/strings/str_cat.h"
+#include "proxy/access_log_entry.h"
+
+namespace edge::proxy {
+namespace {
+
+constexpr int64_t kSecondNs = 1'000'000'000;
+
+uint64_t SplitMix(uint64_t& state) {
+  uint64_t z = (state += 0x9e3779b97f4a7c15);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+UpstreamPoolOptions PoolOptions(const Settings& settings, uint64_t seed) {
+  return {.addresses = settings.upstreams,
+          // One for each client, and those that are closing.
+          .connections_max = settings.upstreams.empty()
+                                 ? 1
+                                 : settings.max_connections + Worker::kSpareConnections +
+                                       settings.upstream_idle_max,
+          .idle_max = settings.upstream_idle_max,
+          .idle_timeout_ns = settings.upstream_idle_timeout_ns,
+          .age_max_ns = settings.upstream_age_max_ns,
+          .connect_timeout_ns = settings.connect_timeout_ns,
+          .random_seed = seed};
+}
+
+}  // namespace
+
+Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
+    : loop_(io, clock),
+      settings_(std::move(options.settings)),
+      tls_(std::move(options.tls)),
+      stats_(options.stats),
+      local_origin_(options.local_origin),
+      connections_(settings_->max_connections + kSpareConnections),
+      exchanges_(settings_->max_connections + kSpareConnections),
+      upstreams_(&loop_, PoolOptions(*settings_, options.random_seed), stats_) {
+  uint64_t seed = options.random_seed;
+  for (uint64_t& word : random_state_) word = SplitMix(seed);
+  for (const ListenerSocket& listener : options.listeners) {
+    CHECK(!listener.tls || tls_ != nullptr) << "https listener without a certificate";
+    acceptors_.push_back(std::make_unique<Acceptor>(&loop_, this, listener.fd, listener.tls));
+  }
+  if (settings_->access_log && options.log_sink != nullptr) {
+    access_log_ = std::make_unique<AccessLogBuffer>(options.log_sink);
+  }
+  for (int i = 0; i < uring::kBufferGroups; ++i) {
+    stats_->buffers_total[i].Set(io->BuffersTotal(static_cast<uring::BufferGroup>(i)));
+  }
+}
+
+Worker::~Worker() {
+  loop_.timers().Stop(log_timer_);
+  loop_.timers().Stop(evict_timer_);
+  loop_.timers().Stop(starving_timer_);
+  CHECK(finished()) << "worker freed with connections open";
+}
+
+void Worker::Start() {
+  for (const auto& acceptor : acceptors_) acceptor->Start();
+  if (access_log_ != nullptr) loop_.timers().Start(log_timer_, loop_.now_ns() + kLogFlushNs);
+}
+
+int Worker::RunTurn(int64_t latest_ns) {
+  const int error = loop_.RunTurn(latest_ns);
+  if (loop_.buffers().anyone_waiting() && !starving_timer_.armed()) {
+    if (loop_.now_ns() - shed_ns_ > 2 * kStarvingNs) starving_ns_ = kStarvingNs;
+    loop_.timers().Start(starving_timer_, loop_.now_ns() + starving_ns_);
+  }
+  PublishStats();
+  return error;
+}
+
+void Worker::BeginDrain() {
+  if (draining_) return;
+  draining_ = true;
+  for (const auto& acceptor : acceptors_) acceptor->Drain();
+  upstreams_.CloseIdle();
+  for (DownstreamConnection* connection = idle_.oldest(); connection != nullptr;
+       connection = ConnectionList::Next(*connection)) {
+    connection->OnDrain();
+  }
+}
+
+void Worker::CloseAll() {
+  draining_ = true;
+  for (const auto& acceptor : acceptors_) acceptor->Close();
+  upstreams_.CloseIdle();
+  for (const ListenerSocket& socket : waiting_) loop_.io().CloseSocket(socket.fd);
+  waiting_.clear();
+  while (idle_.oldest() != nullptr) idle_.oldest()->CloseNow();
+  while (busy_.oldest() != nullptr) busy_.oldest()->CloseNow();
+  if (access_log_ != nullptr) access_log_->Flush();
+}
+
+bool Worker::finished() const {
+  return connections_.in_use() == 0 && waiting_.empty() && upstreams_.connections() == 0 &&
+         std::all_of(acceptors_.begin(), acceptors_.end(),
+                     [](const auto& acceptor) { return acceptor->closed(); });
+}
+
+// --- Accepting
+// --------------------------------------------------------------------------------------------
+
+void Worker::OnAccepted(int fd, bool tls) {
+  stats_->connections_accepted.Add();
+  const size_t open = connections_.in_use() - evicted_closing_;
+  if (waiting_.empty() && (open < settings_->max_connections || Evict()) &&
+      connections_.in_use() < connections_.capacity()) {
+    return StartConnection(fd, tls);
+  }
+  PauseAccepting();
+  if (waiting_.size() < kWaitingMax) {
+    waiting_.push_back({.fd = fd, .tls = tls});
+    return;
+  }
+  stats_->accept_errors.Add();
+  loop_.io().CloseSocket(fd);
+}
+
+void Worker::StartConnection(int fd, bool tls) {
+  uring::SocketAddress peer;
+  DownstreamConnection* connection = nullptr;
+  if (loop_.io().PeerAddress(fd, &peer) == 0) connection = connections_.Allocate(&loop_, this);
+  std::unique_ptr<tls::Session> session;
+  if (connection != nullptr && tls) {
+    session = tls::Session::NewServer(*tls_);
+    if (session == nullptr) {
+      connections_.Free(connection);
+      connection = nullptr;
+    }
+  }
+  if (connection == nullptr) {
+    // The client has gone already, or there is no memory for a session.
+    stats_->accept_errors.Add();
+    loop_.io().CloseSocket(fd);
+    return;
+  }
+  stats_->connections_active.Add();
+  connection->Start(fd, std::move(session), peer);
+}
+
+void Worker::OnAcceptFailed(int) {
+  stats_->accept_errors.Add();
+  Evict();  // descriptors or memory have run out
+}
+
+// Closes the connection that has been idle for longest. False: none has been for long enough.
+bool Worker::Evict() {
+  DownstreamConnection* oldest = idle_.oldest();
+  if (oldest == nullptr || oldest->idle_since_ns() + kEvictIdleNs > loop_.now_ns()) return false;
+  stats_->connections_evicted.Add();
+  ++evicted_closing_;
+  oldest->MarkEvicted();
+  oldest->CloseNow();
+  return true;
+}
+
+void Worker::PauseAccepting() {
+  if (accept_paused_) return;
+  accept_paused_ = true;
+  for (const auto& acceptor : acceptors_) acceptor->Pause();
+  loop_.timers().Start(evict_timer_, loop_.now_ns() + kEvictIntervalNs);
+}
+
+// At the limit, now and then: connections that have become idle for long enough make room.
+void Worker::OnEvictTimer() {
+  if (!accept_paused_ || draining_) return;
+  for (size_t i = 0; i < kSpareConnections / 2 && Evict(); ++i) {
+  }
+  loop_.timers().Start(evict_timer_, loop_.now_ns() + kEvictIntervalNs);
+}
+
+// Connections have starved for a while. Clients whose next requests fill the pool while an earlier one
+// waits for its response are closed, those with the most first, until a quarter of the pool is free.
+void Worker::OnStarvingTimer() {
+  const uring::Io& io = loop_.io();
+  if (!loop_.buffers().anyone_waiting() || io.BuffersFree(uring::BufferGroup::kHead) > 0) return;
+  size_t most = 0;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
+       connection = ConnectionList::Next(*connection)) {
+    most = std::max(most, connection->HoardedBytes());
+  }
+  if (most < kHoardBytes) return;
+  shed_ns_ = loop_.now_ns();
+  starving_ns_ = std::max(starving_ns_ / 2, kStarvingLeastNs);
+  size_t to_free =
+      io.BuffersTotal(uring::BufferGroup::kHead) * io.BufferSize(uring::BufferGroup::kHead) / 4;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {
+    DownstreamConnection* next = ConnectionList::Next(*connection);
+    const size_t hoarded = connection->HoardedBytes();
+    if (hoarded >= std::max(most / 2, kHoardBytes)) {
+      stats_->connections_shed.Add();
+      to_free -= std::min(to_free, hoarded);
+      connection->CloseNow();
+    }
+    connection = next;
+  }
+}
+
+// A slot has become free: for sockets that wait, then for those in the backlog.
+void Worker::AdmitWaiting() {
+  size_t admitted = 0;
+  while (admitted < waiting_.size() &&
+         connections_.in_use() - evicted_closing_ < settings_->max_connections) {
+    const ListenerSocket& next = waiting_[admitted++];
+    StartConnection(next.fd, next.tls);
+  }
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(admitted));
+  if (!waiting_.empty() || draining_ || !accept_paused_ ||
+      connections_.in_use() - evicted_closing_ >= settings_->max_connections) {
+    return;
+  }
+  accept_paused_ = false;
+  for (const auto& acceptor : acceptors_) acceptor->Resume();
+}
+
+void Worker::FreeConnection(DownstreamConnection* connection) {
+  if (connection->evicted()) --evicted_closing_;
+  connections_.Free(connection);
+  stats_->connections_active.Subtract();
+  if (accept_paused_) AdmitWaiting();
+}
+
+Exchange* Worker::NewExchange(DownstreamConnection* connection) {
+  return exchanges_.Allocate(this, connection);
+}
+
+void Worker::FreeExchange(Exchange* exchange) { exchanges_.Free(exchange); }
+
+bool Worker::IsTrustedProxy(const uring::SocketAddress& peer) const {
+  return std::any_of(settings_->trusted_proxies.begin(), settings_->trusted_proxies.end(),
+                     [&peer](const AddressBlock& block) { return block.Contains(peer); });
+}
+
+// --- Counting and logging
+// -----------------------------------------------------------------------------------
+
+void Worker::OnExchangeDone(const Exchange& exchange) {
+  const AccessLogEntry entry(exchange, loop_.now_ns());
+  const size_t status_class = entry.status() / 100;
+  stats_->requests_by_class[status_class < 6 ? status_class : 0].Add();
+  if (access_log_ == nullptr) return;
+  std::string* line = access_log_->BeginLine();
+  if (line == nullptr) {
+    stats_->access_log_dropped.Add();
+    return;
+  }
+  entry.AppendJson(*line, loop_.WallNs());
+  access_log_->EndLine();
+}
+
+void Worker::OnLogTimer() {
+  access_log_->Flush();
+  loop_.timers().Start(log_timer_, loop_.now_ns() + kLogFlushNs);
+}
+
+void Worker::PublishStats() {
+  const uring::IoCounters& io = loop_.io().counters();
+  stats_->ring_enters.Set(io.enters);
+  stats_->ring_early_submits.Set(io.early_submits);
+  stats_->ring_completions.Set(io.completions);
+  stats_->ring_enobufs.Set(io.no_buffers);
+  stats_->ring_cq_overflows.Set(io.completion_overflows);
+  stats_->ring_stale_completions.Set(io.stale_completions);
+  const uring::LoopCounters& counters = loop_.counters();
+  stats_->loop_turns.Set(counters.turns);
+  stats_->loop_busy_ns.Set(static_cast<uint64_t>(counters.busy_ns));
+  stats_->loop_busy_max_ns.Set(static_cast<uint64_t>(counters.busy_max_ns));
+  for (size_t i = 0; i < counters.busy_histogram.size(); ++i) {
+    stats_->loop_busy_histogram[i].Set(counters.busy_histogram[i]);
+  }
+  for (int i = 0; i < uring::kBufferGroups; ++i) {
+    stats_->buffers_free[i].Set(loop_.io().BuffersFree(static_cast<uring::BufferGroup>(i)));
+  }
+  stats_->slab_bytes.Set(connections_.touched_bytes() + exchanges_.touched_bytes() +
+                         upstreams_.touched_bytes());
+}
+
+// --- Small things
+// -------------------------------------------------------------------------------------------
+
+// xoshiro256** (Blackman and Vigna, 2018), seeded from the kernel: request ids need to be unique,
+// not secret.
+uint64_t Worker::Random() {
+  const auto rotate = [](uint64_t x, int k) { return (x << k) | (x >> (64 - k)); };
+  uint64_t(&s)[4] = random_state_;
+  const uint64_t result = rotate(s[1] * 5, 7) * 9;
+  const uint64_t t = s[1] << 17;
+  s[2] ^= s[0];
+  s[3] ^= s[1];
+  s[1] ^= s[2];
+  s[0] ^= s[3];
+  s[2] ^= t;
+  s[3] = rotate(s[3], 45);
+  return result;
+}
+
+std::string_view Worker::DateText() {
+  if (loop_.now_ns() >= date_valid_until_ns_) {
+    const int64_t wall_ns = loop_.WallNs();
+    date_valid_until_ns_ = loop_.now_ns() + kSecondNs - wall_ns % kSecondNs;
+    const time_t time = wall_ns / kSecondNs;
+    tm parts;
+    gmtime_r(&time, &parts);
+    static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    // Not strftime: its names depend on the locale.
+    snprintf(date_text_, sizeof date_text_, "%s, %02d %s %04d %02d:%02d:%02d GMT",
+             kDays[parts.tm_wday], parts.tm_mday, kMonths[parts.tm_mon],
+             (parts.tm_year + 1900) % 10000, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  }
+  return {date_text_, 29};
+}
+
+}  // namespace edge::proxy
