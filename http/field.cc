@@ -133,7 +133,7 @@ constexpr std::array<std::string_view, kFieldIdCount> MakeTexts() {
 constexpr std::array<std::string_view, kFieldIdCount> kTexts = MakeTexts();
 
 template <typename Word>
-bool WordEqualsLower(const char* name, const char* lower) {
+inline bool WordEqualsLower(const char* name, const char* lower) {
   Word a, b;
   std::memcpy(&a, name, sizeof(a));
   std::memcpy(&b, lower, sizeof(b));
@@ -142,7 +142,7 @@ bool WordEqualsLower(const char* name, const char* lower) {
 
 // Whether `name` in lower case starts with `lower`; it is at least as long. Whole words, the last
 // one overlapping the one before: this runs once per field line.
-bool StartsWithLower(std::string_view name, std::string_view lower) {
+inline bool StartsWithLower(std::string_view name, std::string_view lower) {
   const size_t size = lower.size();
   if (size >= 8) {
     for (size_t i = 0; i + 8 < size; i += 8) {
@@ -176,6 +176,7 @@ std::string_view FieldName(FieldId id) { return kTexts[static_cast<size_t>(id)];
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
+  if (a == b) return true;  // as it nearly always is
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 0x20) : c; };
   for (size_t i = 0; i < a.size(); ++i) {
     if (lower(a[i]) != lower(b[i])) return false;

@@ -34,7 +34,9 @@ class BodyReader {
   // Every byte of the body was seen. True from the start for kNone and a length of 0, never for
   // kUntilClose.
   bool complete() const;
-  // Whether the body is complete when the peer closes now (RFC 9112 8). False means truncated.
+  // Whether the body is complete when the peer ends the connection in order now: with a FIN, and
+  // over TLS with close_notify before it. False means truncated. After a reset no body is complete
+  // that complete() does not call so (RFC 9112 8).
   bool CompleteAtEof() const;
   // Bytes still to come, where that is known: kLength. For kChunked, of the current chunk.
   // Otherwise 0.

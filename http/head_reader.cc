@@ -36,7 +36,6 @@ const llhttp_t& HeadReader::AtFirstField(Kind kind) {
   static const llhttp_settings_t settings = [] {
     llhttp_settings_t s;
     llhttp_settings_init(&s);
-    s.on_header_field = &HeadReader::OnName;
     s.on_header_field_complete = &HeadReader::OnNameComplete;
     s.on_header_value_complete = &HeadReader::OnValueComplete;
     s.on_headers_complete = &HeadReader::OnHeadComplete;
@@ -75,7 +74,6 @@ void HeadReader::Start(MessageHead* head) {
   empty_lines_ = 0;
   scanned_ = 0;
   line_begin_ = 0;
-  name_size_ = 0;
   fields_ = 0;
 }
 
@@ -202,9 +200,25 @@ HeadReader::Progress HeadReader::ReadFields() {
     }
     scanned_ = static_cast<uint32_t>(llhttp_get_error_pos(&llhttp_) - head_->block_);
     if (stage_ == Stage::kComplete) return Progress::kComplete;
+    if (!BeginValue()) return Progress::kRefused;
     llhttp_resume(&llhttp_);
   }
   return Progress::kNeedMore;
+}
+
+// llhttp has read a name and its colon. False: refused.
+bool HeadReader::BeginValue() {
+  if (fields_ == policy_->fields_max) {
+    Stop(Reason::kFieldsTooMany, line_begin_);
+    return false;
+  }
+  ++fields_;
+  value_begin_ = scanned_;
+  value_end_ = scanned_;
+  name_size_ = scanned_ - 1 - line_begin_;
+  field_id_ = LookupField({head_->block_ + line_begin_, name_size_});
+  if (!ShowsValue(field_id_)) stage_ = Stage::kValue;
+  return true;
 }
 
 // Moves over a value to the byte that ends it and leaves that one to llhttp. False: the value goes
@@ -220,26 +234,8 @@ bool HeadReader::ScanValue() {
   return true;
 }
 
-int HeadReader::OnName(llhttp_t* llhttp, const char*, size_t size) {
-  static_cast<HeadReader*>(llhttp->data)->name_size_ += static_cast<uint32_t>(size);
-  return HPE_OK;
-}
-
-int HeadReader::OnNameComplete(llhttp_t* llhttp) {
-  auto* self = static_cast<HeadReader*>(llhttp->data);
-  if (self->fields_ == self->policy_->fields_max) {
-    self->Stop(Reason::kFieldsTooMany, self->line_begin_);
-    return HPE_USER;
-  }
-  ++self->fields_;
-  const uint32_t colon = self->line_begin_ + self->name_size_;
-  self->value_begin_ = colon + 1;
-  self->value_end_ = colon + 1;
-  self->field_id_ = LookupField({self->head_->block_ + self->line_begin_, self->name_size_});
-  if (ShowsValue(self->field_id_)) return HPE_OK;
-  self->stage_ = Stage::kValue;
-  return HPE_PAUSED;
-}
+// Behind every colon llhttp pauses for BeginValue().
+int HeadReader::OnNameComplete(llhttp_t*) { return HPE_PAUSED; }
 
 int HeadReader::OnValueComplete(llhttp_t* llhttp) {
   auto* self = static_cast<HeadReader*>(llhttp->data);
@@ -263,7 +259,6 @@ void HeadReader::FinishField() {
   line_begin_ = line_end + 2;
 
   const std::string_view name(block + name_begin, name_size_);
-  name_size_ = 0;
   if (kind_ == Kind::kRequest && field_id_ == FieldId::kOther &&
       policy_->underscore_names != UnderscoreNames::kPass) {
     const size_t underscore = name.find('_');

@@ -79,6 +79,7 @@ class HeadReader {
   Progress Advance();
   Progress ScanStartLine();
   Progress ReadFields();
+  bool BeginValue();
   bool ScanValue();
   Progress Stop(Reason reason, size_t block_offset);
   void ExplainError();
@@ -87,7 +88,6 @@ class HeadReader {
   void FinishField();
 
   static const llhttp_t& AtFirstField(Kind kind);
-  static int OnName(llhttp_t* llhttp, const char* at, size_t size);
   static int OnNameComplete(llhttp_t* llhttp);
   static int OnValueComplete(llhttp_t* llhttp);
   static int OnHeadComplete(llhttp_t* llhttp);
