@@ -53,6 +53,15 @@ const llhttp_t& HeadReader::AtFirstField(Kind kind) {
   return kind == Kind::kRequest ? request : response;
 }
 
+HeadReader::HeadReader(Kind kind, const ValidationPolicy* policy) : kind_(kind) {
+  UsePolicy(policy);
+}
+
+void HeadReader::UsePolicy(const ValidationPolicy* policy) {
+  CHECK_EQ(FindProblem(*policy), "");
+  policy_ = policy;
+}
+
 void HeadReader::Start(MessageHead* head) {
   DCHECK(head->block_ != nullptr) << "Bind a block first";
   head_ = head;
@@ -78,9 +87,9 @@ HeadProgress HeadReader::Feed(std::string_view bytes) {
     if (stage_ == Stage::kRefused) return {HeadStatus::kRefused, consumed};
   }
   while (consumed < bytes.size()) {
-    const size_t limit = std::min(head_->capacity_, policy_.head_bytes_max);
+    const size_t limit = std::min(head_->capacity_, policy_->head_bytes_max);
     if (head_->used_ == limit) {
-      if (limit < policy_.head_bytes_max) return {HeadStatus::kNeedSpace, consumed};
+      if (limit < policy_->head_bytes_max) return {HeadStatus::kNeedSpace, consumed};
       Stop(Reason::kHeadTooLarge, limit);
       return {HeadStatus::kRefused, consumed};
     }
@@ -102,11 +111,6 @@ HeadProgress HeadReader::Feed(std::string_view bytes) {
   return {HeadStatus::kNeedMore, consumed};
 }
 
-HeadProgress HeadReader::Refuse(Reason reason, size_t block_offset) {
-  Stop(reason, block_offset);
-  return {HeadStatus::kRefused, 0};
-}
-
 HeadReader::Progress HeadReader::Stop(Reason reason, size_t block_offset) {
   stage_ = Stage::kRefused;
   refusal_ = {reason, skipped_ + block_offset};
@@ -126,7 +130,7 @@ size_t HeadReader::SkipEmptyLines(std::string_view bytes) {
         stage_ = Stage::kStartLine;
         return i;
       }
-      if (empty_lines_ == policy_.leading_empty_lines_max) {
+      if (empty_lines_ == policy_->leading_empty_lines_max) {
         Stop(Reason::kLineEmptyLines, 0);
         return i;
       }
@@ -157,7 +161,7 @@ HeadReader::Progress HeadReader::Advance() {
 HeadReader::Progress HeadReader::ScanStartLine() {
   const char* block = head_->block_;
   const size_t limit =
-      kind_ == Kind::kRequest ? policy_.request_line_bytes_max : policy_.status_line_bytes_max;
+      kind_ == Kind::kRequest ? policy_->request_line_bytes_max : policy_->status_line_bytes_max;
   // A CR may stand at `limit`; anything else there is too much.
   const size_t end = std::min<size_t>(head_->used_, limit + 1);
   size_t i = FindControl(block, scanned_, end);
@@ -175,8 +179,8 @@ HeadReader::Progress HeadReader::ScanStartLine() {
   if (block[i + 1] != '\n') return Stop(Reason::kLineBareCr, i);
 
   const std::string_view line(block, i);
-  const Refusal refusal = kind_ == Kind::kRequest ? ParseRequestLine(line, policy_, &request_line_)
-                                                  : ParseStatusLine(line, policy_, &status_line_);
+  const Refusal refusal = kind_ == Kind::kRequest ? ParseRequestLine(line, *policy_, &request_line_)
+                                                  : ParseStatusLine(line, *policy_, &status_line_);
   if (refusal) return Stop(refusal.reason, refusal.offset);
   line_begin_ = static_cast<uint32_t>(i + 2);
   scanned_ = line_begin_;
@@ -223,7 +227,7 @@ int HeadReader::OnName(llhttp_t* llhttp, const char*, size_t size) {
 
 int HeadReader::OnNameComplete(llhttp_t* llhttp) {
   auto* self = static_cast<HeadReader*>(llhttp->data);
-  if (self->fields_ == self->policy_.fields_max) {
+  if (self->fields_ == self->policy_->fields_max) {
     self->Stop(Reason::kFieldsTooMany, self->line_begin_);
     return HPE_USER;
   }
@@ -261,10 +265,10 @@ void HeadReader::FinishField() {
   const std::string_view name(block + name_begin, name_size_);
   name_size_ = 0;
   if (kind_ == Kind::kRequest && field_id_ == FieldId::kOther &&
-      policy_.underscore_names != UnderscoreNames::kPass) {
+      policy_->underscore_names != UnderscoreNames::kPass) {
     const size_t underscore = name.find('_');
     if (underscore != std::string_view::npos) {
-      if (policy_.underscore_names == UnderscoreNames::kRefuse) {
+      if (policy_->underscore_names == UnderscoreNames::kRefuse) {
         Stop(Reason::kFieldNameUnderscore, name_begin + underscore);
       }
       return;

@@ -12,7 +12,7 @@ namespace edge::proxy {
 using uring::Socket;
 
 DownstreamConnection::DownstreamConnection(uring::Loop* loop, Worker* worker)
-    : worker_(worker), transport_(loop, this), deadline_(&loop->timers(), this, [](void* self) {
+    : worker_(worker), transport_(loop, this, uring::BufferGroup::kHead), deadline_(&loop->timers(), this, [](void* self) {
         static_cast<DownstreamConnection*>(self)->OnDeadline();
       }) {}
 
@@ -40,6 +40,7 @@ void DownstreamConnection::OnHandshakeDone() {
 void DownstreamConnection::EnterIdle() {
   state_ = State::kIdle;
   listed_idle_ = true;
+  idle_since_ns_ = worker_->loop().now_ns();
   worker_->idle_connections().PushNewest(*this);
   const int64_t timeout_ns =
       worker_->draining() ? kDrainIdleNs : worker_->settings().idle_timeout_ns;
@@ -189,6 +190,13 @@ void DownstreamConnection::OnTransportClosed() {
   exchange_ = nullptr;
   state_ = State::kFree;
   worker_->FreeConnection(this);
+}
+
+size_t DownstreamConnection::HoardedBytes() const {
+  const bool behind = state_ == State::kExchange &&
+                      (exchange_->request_state() == Exchange::RequestState::kWaiting ||
+                       exchange_->request_state() == Exchange::RequestState::kDone);
+  return behind ? transport_.input().bytes() : 0;
 }
 
 std::string DownstreamConnection::DebugString() const {

@@ -66,6 +66,12 @@ class DownstreamConnection final : private Transport::Owner {
   void OnDrain();
   // Closes at once, whatever the state.
   void CloseNow();
+  // kIdle: since when.
+  int64_t idle_since_ns() const { return idle_since_ns_; }
+  // Bytes of requests that wait behind the present one.
+  size_t HoardedBytes() const;
+  void MarkEvicted() { evicted_ = true; }
+  bool evicted() const { return evicted_; }
   std::string DebugString() const;
 
  private:
@@ -98,6 +104,8 @@ class DownstreamConnection final : private Transport::Owner {
   bool tls_ = false;
   bool trusted_proxy_ = false;
   bool listed_idle_ = false;
+  bool evicted_ = false;
+  int64_t idle_since_ns_ = 0;
   uint8_t address_size_ = 0;
   uint32_t requests_ = 0;
   uint64_t reported_received_ = 0;  // of the transport's counters, what the stats have already

@@ -60,9 +60,9 @@ Socket::ReceiveMode Exchange::NextReceive(Transport& from, Transport& to, bool l
   if (from.input().bytes() >= kQueueBytesMax) return Mode::kOff;
   if (to.drained()) {
     if (large) return Mode::kOnceLarge;
-    return worker_->BuffersScarce(uring::BufferGroup::kHead) ? Mode::kOnce : Mode::kMultishot;
+    return worker_->BuffersScarce(from.small_buffers()) ? Mode::kOnce : Mode::kMultishot;
   }
-  const auto group = large ? uring::BufferGroup::kBody : uring::BufferGroup::kHead;
+  const auto group = large ? uring::BufferGroup::kBody : from.small_buffers();
   if (worker_->BuffersScarce(group)) return Mode::kOff;
   return large ? Mode::kOnceLarge : Mode::kMultishot;
 }
@@ -91,11 +91,9 @@ void Exchange::OnClientInput() {
       [[fallthrough]];
     case RequestState::kWaiting:
     case RequestState::kAbandoned:
-      // Pipelined requests, or a body whose origin is not there yet: not without limit.
-      if (client_->transport().input().bytes() > kPipelinedBytesMax) {
-        client_->transport().Receive(Socket::ReceiveMode::kOff);
-      }
-      return;
+      // Pipelined requests, or a body whose origin is not there yet: what the kernel has handed over
+      // already is enough.
+      return client_->transport().Receive(Socket::ReceiveMode::kOff);
   }
 }
 

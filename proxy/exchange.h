@@ -82,7 +82,6 @@ class Exchange final : public UpstreamConnection::Lessee {
   static constexpr size_t kHeadBlockBytes = 4096;
   // Bytes that may wait in a queue before its side is not read any further.
   static constexpr size_t kQueueBytesMax = 64 << 10;
-  static constexpr size_t kPipelinedBytesMax = 16 << 10;
   // The rest of a request's body that is read after edge has answered itself, to keep the
   // connection.
   static constexpr uint64_t kDiscardBytesMax = 256 << 10;
@@ -162,6 +161,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool response_started_ = false;  // bytes of a final response went to the client
   bool close_after_ = false;  // the response said, or the error demands, that the connection ends
   bool origin_keep_alive_ = false;
+  bool origin_cut_ = false;  // its stream did not end in order
   bool client_half_closed_ = false;
   bool tunnel_up_ended_ = false;
   bool tunnel_down_ended_ = false;

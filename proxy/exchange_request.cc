@@ -113,6 +113,7 @@ void Exchange::OnUpstreamReady() {
                        .details = "the request head is too large to forward"});
   }
   response_state_ = ResponseState::kHead;
+  origin_cut_ = false;
   response_.Bind(response_block_.bytes);
   response_parser_.Start(&response_, request_.method, request_.upgrade);
   upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);

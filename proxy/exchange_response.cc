@@ -28,7 +28,12 @@ void Exchange::OnUpstreamInput() {
 }
 
 void Exchange::OnUpstreamInputEnd(InputEnd end) {
-  if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
+  // Linux reports a reset once, to the send or the receive, whichever asks first (sk_err): after a
+  // failed send an end is no orderly one.
+  origin_cut_ = end != InputEnd::kClean || upstream_->transport().output_failed();
+  if (response_state_ == ResponseState::kTunnel) {
+    return origin_cut_ ? client_->Abort(/*reset=*/true) : PumpTunnel();
+  }
   if (response_state_ == ResponseState::kBody) {
     // What was received before the end goes first.
     if (!upstream_->transport().input().empty()) return;
@@ -193,7 +198,7 @@ void Exchange::PumpResponse() {
     if (step.event == http::BodyEvent::kEnd || response_body_.complete()) return EndResponse();
   }
   if (origin.input().empty() && origin.input_ended()) {
-    if (response_body_.CompleteAtEof()) {
+    if (!origin_cut_ && response_body_.CompleteAtEof()) {
       origin_keep_alive_ = false;
       return EndResponse();
     }

@@ -190,7 +190,7 @@ const std::vector<Setting>& Settings() {
        Number(&Config::cq_entries, 128, 65536)},
       {"buffer_size", "4096", "bytes of a buffer for heads",
        Number(&Config::buffer_size, 1024, 65536)},
-      {"buffers", "4096", "buffers for heads, per worker",
+      {"buffers", "4096", "buffers for heads, per worker: half for clients, half for origins",
        Number(&Config::buffers, 16, uring::kBuffersPerGroupMax)},
       {"body_buffer_size", "65536", "bytes of a buffer for bodies",
        Number(&Config::body_buffer_size, 16384, 1 << 20)},

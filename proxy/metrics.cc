@@ -49,6 +49,9 @@ void RenderTraffic(Renderer& render) {
   render.PerWorker("edge_connections_evicted_total", "counter",
                    "Idle client connections closed because a limit was reached.",
                    &S::connections_evicted);
+  render.PerWorker("edge_connections_shed_total", "counter",
+                   "Client connections closed because they filled the buffers that others starved for.",
+                   &S::connections_shed);
   render.PerWorker("edge_accept_errors_total", "counter",
                    "Connections that could not be accepted or had no slot.", &S::accept_errors);
   render.PerWorker("edge_tls_handshakes_total", "counter", "TLS handshakes completed.",
@@ -135,6 +138,7 @@ void RenderRing(Renderer& render) {
       const auto& counters = total ? stats.buffers_total : stats.buffers_free;
       render.Sample(i, ",pool=\"head\"", counters[0].Read());
       render.Sample(i, ",pool=\"body\"", counters[1].Read());
+      render.Sample(i, ",pool=\"origin\"", counters[2].Read());
     }
   }
   render.PerWorker("edge_slab_bytes", "gauge",

@@ -301,6 +301,7 @@ absl::Status Server::StartControl() {
   options.submission_entries = 128;
   options.completion_entries = 1024;
   options.head = kAdminHeadBuffers;
+  options.origin = {8, 4096};  // the admin endpoints have no origin
   options.body = kAdminBodyBuffers;
   options.no_iowait = features_.no_iowait;
   absl::StatusOr<std::unique_ptr<uring::UringIo>> io = uring::UringIo::Create(options);
@@ -349,7 +350,8 @@ absl::Status Server::StartWorkers() {
     options.node = nodes_[i];
     options.uring.submission_entries = config_.ring_entries;
     options.uring.completion_entries = config_.cq_entries;
-    options.uring.head = {config_.buffers, config_.buffer_size};
+    options.uring.head = {config_.buffers / 2, config_.buffer_size};
+    options.uring.origin = options.uring.head;
     options.uring.body = {config_.body_buffers, config_.body_buffer_size};
     options.uring.no_iowait = features_.no_iowait;
     options.worker.settings = settings_;

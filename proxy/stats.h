@@ -49,6 +49,7 @@ struct alignas(64) WorkerStats {
   Counter connections_active;
   Counter connections_accepted;
   Counter connections_evicted;  // closed because of --max_connections
+  Counter connections_shed;     // closed because they held buffers that others starved for
   Counter accept_errors;
   Counter tls_handshakes;
   Counter tls_handshake_failures;

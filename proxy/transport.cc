@@ -23,8 +23,12 @@ Transport::Tls::Tls(Transport* transport, std::unique_ptr<tls::Session> session)
       cipher_input(&transport->loop_->buffers()),
       buffer_waiter(transport, [](void* self) { static_cast<Transport*>(self)->Decrypt(); }) {}
 
-Transport::Transport(uring::Loop* loop, Owner* owner)
-    : loop_(loop), owner_(owner), socket_(loop, this), input_(&loop->buffers()) {}
+Transport::Transport(uring::Loop* loop, Owner* owner, uring::BufferGroup small_buffers)
+    : loop_(loop),
+      owner_(owner),
+      small_buffers_(small_buffers),
+      socket_(loop, this, small_buffers),
+      input_(&loop->buffers()) {}
 
 Transport::~Transport() { DropParts(); }
 
@@ -84,12 +88,12 @@ void Transport::Decrypt() {
     const bool handshake = !tls_->session->handshake_done();
     const bool bulk = cipher_input.bytes() > kRecordBytesMax / 2;
     BufferId plaintext;
-    if (!handshake) plaintext = buffers.Take(bulk ? BufferGroup::kBody : BufferGroup::kHead);
+    if (!handshake) plaintext = buffers.Take(bulk ? BufferGroup::kBody : small_buffers_);
     if (!handshake && !plaintext.valid()) {
-      plaintext = buffers.Take(bulk ? BufferGroup::kHead : BufferGroup::kBody);
+      plaintext = buffers.Take(bulk ? small_buffers_ : BufferGroup::kBody);
     }
     if (!handshake && !plaintext.valid()) {
-      if (!tls_->buffer_waiter.waiting()) buffers.Wait(BufferGroup::kHead, tls_->buffer_waiter);
+      if (!tls_->buffer_waiter.waiting()) buffers.Wait(small_buffers_, tls_->buffer_waiter);
       break;
     }
     const std::span<char> room =

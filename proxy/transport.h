@@ -58,7 +58,9 @@ class Transport final : private uring::Socket::Owner {
     virtual void OnTransportClosed() = 0;
   };
 
-  Transport(uring::Loop* loop, Owner* owner);
+  // `small_buffers`: where small receives take theirs from, see uring::BufferGroup.
+  Transport(uring::Loop* loop, Owner* owner, uring::BufferGroup small_buffers);
+  uring::BufferGroup small_buffers() const { return small_buffers_; }
   ~Transport() override;
 
   void Adopt(int fd, std::unique_ptr<tls::Session> session);
@@ -67,6 +69,7 @@ class Transport final : private uring::Socket::Owner {
 
   // --- Input
   InputQueue& input() { return input_; }
+  const InputQueue& input() const { return input_; }
   // What is to be read; see uring::Socket::ReceiveMode. Also resumes decryption that waited for
   // room.
   void Receive(uring::Socket::ReceiveMode mode);
@@ -135,6 +138,7 @@ class Transport final : private uring::Socket::Owner {
 
   uring::Loop* const loop_;
   Owner* const owner_;
+  const uring::BufferGroup small_buffers_;
   uring::Socket socket_;
   InputQueue input_;
   std::unique_ptr<Tls> tls_;  // nullptr: plain

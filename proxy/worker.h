@@ -51,9 +51,22 @@ struct WorkerOptions {
 
 class Worker final : public Acceptor::Owner {
  public:
-  // Connections beyond --max_connections for which there is a slot while older ones are being
-  // closed.
+  // Slots beyond --max_connections, for new connections while evicted ones are still being closed.
   static constexpr uint32_t kSpareConnections = 64;
+  // Sockets that were accepted before accepting could be paused at the limit; they wait for a slot.
+  static constexpr size_t kWaitingMax = 1024;
+  // Only a connection that has been idle for so long is evicted for a new one: a request may be on
+  // its way on it.
+  static constexpr int64_t kEvictIdleNs = 1'000'000'000;
+  // At the limit: how often to look for connections that have become idle for long enough.
+  static constexpr int64_t kEvictIntervalNs = 100'000'000;
+  // For how long connections may starve for buffers before those that hold many without using them
+  // are closed.
+  static constexpr int64_t kStarvingNs = 1'000'000'000;
+  // While others take their place at once, the wait is halved each time, down to this.
+  static constexpr int64_t kStarvingLeastNs = 10'000'000;
+  // What a connection may hold without being closed for it.
+  static constexpr size_t kHoardBytes = 16 << 10;
 
   Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options);  // io, clock: not owned
   ~Worker() override;
@@ -102,7 +115,12 @@ class Worker final : public Acceptor::Owner {
 
   void OnAccepted(int fd, bool tls) override;
   void OnAcceptFailed(int error) override;
-  void MakeRoom();
+  bool Evict();
+  void StartConnection(int fd, bool tls);
+  void PauseAccepting();
+  void AdmitWaiting();
+  void OnEvictTimer();
+  void OnStarvingTimer();
   void PublishStats();
   void OnLogTimer();
 
@@ -123,6 +141,12 @@ class Worker final : public Acceptor::Owner {
   ConnectionList busy_;
   bool draining_ = false;
   bool accept_paused_ = false;
+  int64_t starving_ns_ = kStarvingNs;  // how long to wait before the next are closed
+  int64_t shed_ns_ = 0;                // when some were closed last
+  size_t evicted_closing_ = 0;  // evicted connections that still have a slot
+  std::vector<ListenerSocket> waiting_;  // accepted sockets, oldest first
+  uring::Timer starving_timer_{this, uring::BindTimer<&Worker::OnStarvingTimer>()};
+  uring::Timer evict_timer_{this, uring::BindTimer<&Worker::OnEvictTimer>()};
   int64_t date_valid_until_ns_ = INT64_MIN;
   char date_text_[30];
 };

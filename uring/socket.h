@@ -60,7 +60,8 @@ class Socket {
     virtual void OnClosed(Socket& socket) = 0;
   };
 
-  Socket(Loop* loop, Owner* owner);  // neither owned; both outlive this
+  // Neither owned; both outlive this. `small_buffers`: the group for all but kOnceLarge.
+  Socket(Loop* loop, Owner* owner, BufferGroup small_buffers);
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
   ~Socket();
@@ -97,6 +98,7 @@ class Socket {
 
   Loop* const loop_;
   Owner* const owner_;
+  const BufferGroup small_buffers_;
   Operation receive_{this, Bind<&Socket::OnReceiveCompletion>()};
   Operation send_{this, Bind<&Socket::OnSendCompletion>()};
   BufferWaiter buffer_waiter_{this, [](void* self) { static_cast<Socket*>(self)->OnBufferFree(); }};

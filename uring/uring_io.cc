@@ -1,6 +1,5 @@
 #include "uring/uring_io.h"
 
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -65,6 +64,9 @@ absl::Status UringIo::SetUp(const UringOptions& options) {
   if (absl::Status status = SetUpGroup(BufferGroup::kHead, options.head); !status.ok()) {
     return status;
   }
+  if (absl::Status status = SetUpGroup(BufferGroup::kOrigin, options.origin); !status.ok()) {
+    return status;
+  }
   return SetUpGroup(BufferGroup::kBody, options.body);
 }
 
@@ -96,6 +98,8 @@ absl::Status UringIo::SetUpGroup(BufferGroup id, const BufferGroupOptions& optio
 
 UringIo::~UringIo() {
   if (!ring_ready_) return;
+  // Closes that are still queued. Fails harmlessly on another thread than the ring's.
+  Enter(0, 0, 0);
   for (int i = 0; i < kBufferGroups; ++i) {
     if (groups_[i].ring != nullptr) {
       io_uring_free_buf_ring(&ring_, groups_[i].ring, groups_[i].ring_entries, i);
@@ -207,8 +211,9 @@ void UringIo::CloseSocket(int fd) {
 }
 
 int UringIo::AcceptNow(int listener_fd) {
-  const int flags = fcntl(listener_fd, F_GETFL);
-  if (flags < 0 || fcntl(listener_fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+  // The socket is blocking and nobody else accepts from it: what poll sees is still there for accept.
+  pollfd ready{.fd = listener_fd, .events = POLLIN, .revents = 0};
+  if (poll(&ready, 1, 0) <= 0) return -EAGAIN;
   const int fd = accept4(listener_fd, nullptr, nullptr, SOCK_CLOEXEC);
   return fd < 0 ? -errno : fd;
 }

@@ -33,7 +33,8 @@ struct BufferGroupOptions {
 struct UringOptions {
   uint32_t submission_entries = 1024;
   uint32_t completion_entries = 16384;
-  BufferGroupOptions head{4096, 4096};
+  BufferGroupOptions head{2048, 4096};
+  BufferGroupOptions origin{2048, 4096};
   BufferGroupOptions body{512, 65536};
   // The kernel knows IORING_ENTER_NO_IOWAIT (6.15): an idle loop is then not shown as I/O wait.
   bool no_iowait = false;

@@ -1,6 +1,8 @@
 #include "test/http/parse_util.h"
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "gtest/gtest.h"
 #include "http/forwarding.h"
@@ -76,7 +78,7 @@ std::string Serialize(const RequestHead& head) {
   forwarding.upgrade = head.upgrade;
   forwarding.expect_continue = head.expect_continue;
   forwarding.te_trailers = true;
-  std::string out(100000, '\0');
+  std::string out(head.bytes() + 1024, '\0');
   const std::optional<size_t> size = SerializeRequest(head, forwarding, out);
   EXPECT_TRUE(size.has_value());
   return out.substr(0, size.value_or(0));
@@ -84,7 +86,7 @@ std::string Serialize(const RequestHead& head) {
 
 std::string Serialize(const ResponseHead& head) {
   const ResponseForwarding plan = PlanResponse(head, Version::kHttp11, true);
-  std::string out(100000, '\0');
+  std::string out(head.bytes() + 1024, '\0');
   const std::optional<size_t> size = SerializeResponse(head, plan, out);
   EXPECT_TRUE(size.has_value());
   return out.substr(0, size.value_or(0));

@@ -75,6 +75,7 @@ TEST(Rfc9112Section2_2, LeadingEmptyLinesAreNotTheStartOfARequest) {
   RequestHead head;
   std::array<char, 64> block;
   head.Bind(block);
+  EXPECT_FALSE(parser.started());
   parser.Start(&head);
   EXPECT_FALSE(parser.started());
   EXPECT_EQ(parser.Feed("\r\n").status, HeadStatus::kNeedMore);

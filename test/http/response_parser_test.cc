@@ -254,6 +254,44 @@ TEST(Rfc9110Section7_8, ARefusedUpgradeIsAnOrdinaryResponse) {
   EXPECT_EQ(response.head.framing, BodyFraming::kLength);
 }
 
+// ---- the parser itself ----
+
+TEST(ResponseParser, HasStartedWithTheFirstByte) {
+  const ValidationPolicy policy;
+  ResponseParser parser(&policy);
+  EXPECT_FALSE(parser.started());
+  ResponseHead head;
+  std::array<char, 64> block;
+  head.Bind(block);
+  parser.Start(&head, Method::kGet);
+  EXPECT_FALSE(parser.started());
+  EXPECT_EQ(parser.Feed("").status, HeadStatus::kNeedMore);
+  EXPECT_FALSE(parser.started());
+  EXPECT_EQ(parser.Feed("H").status, HeadStatus::kNeedMore);
+  EXPECT_TRUE(parser.started());
+}
+
+TEST(ResponseParser, ANewPolicyHoldsFromTheNextStartOn) {
+  const ValidationPolicy strict;
+  ValidationPolicy lenient;
+  lenient.status_line_without_space = true;
+  ResponseParser parser(&strict);
+  ResponseHead head;
+  std::array<char, 64> block;
+  head.Bind(block);
+  parser.Start(&head, Method::kGet);
+  EXPECT_EQ(parser.Feed("HTTP/1.1 204\r\n\r\n").status, HeadStatus::kRefused);
+  parser.UsePolicy(&lenient);
+  parser.Start(&head, Method::kGet);
+  EXPECT_EQ(parser.Feed("HTTP/1.1 204\r\n\r\n").status, HeadStatus::kComplete);
+}
+
+TEST(ResponseParser, APolicyOutOfRangeIsABug) {
+  ValidationPolicy policy;
+  policy.fields_max = 129;
+  EXPECT_DEATH(ResponseParser{&policy}, "fields_max");
+}
+
 // ---- RFC 9112 9 ----
 
 TEST(Rfc9112Section9_3, AnOriginsConnectionPersistsByVersionAndConnection) {

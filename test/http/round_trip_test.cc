@@ -90,7 +90,7 @@ TEST(RoundTrip, ForwardedRequestsAreAcceptedAndForwardingThemAgainChangesNothing
   Dice dice(20261121);
   const ValidationPolicy policy;
   int forwarded = 0;
-  for (int i = 0; i < 20000; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     const std::string bytes = RandomRequest(&dice);
     RequestParser parser(&policy);
     RequestHead first;
@@ -158,14 +158,14 @@ TEST(RoundTrip, ForwardedRequestsAreAcceptedAndForwardingThemAgainChangesNothing
     EXPECT_EQ(found, expected) << once << std::string_view(twice.data(), *twice_size);
     if (HasFailure()) return;
   }
-  EXPECT_GT(forwarded, 5000);
+  EXPECT_GT(forwarded, 1000);
 }
 
 TEST(RoundTrip, ForwardedResponsesAreAcceptedAndFramedAsPlanned) {
   Dice dice(42);
   const ValidationPolicy policy;
   int forwarded = 0;
-  for (int i = 0; i < 20000; ++i) {
+  for (int i = 0; i < 5000; ++i) {
     const std::string bytes = RandomResponse(&dice);
     const Method method = dice.Below(4) == 0 ? Method::kHead : Method::kGet;
     ResponseParser parser(&policy);
@@ -199,7 +199,7 @@ TEST(RoundTrip, ForwardedResponsesAreAcceptedAndFramedAsPlanned) {
     }
     if (HasFailure()) return;
   }
-  EXPECT_GT(forwarded, 5000);
+  EXPECT_GT(forwarded, 1000);
 }
 
 }  // namespace

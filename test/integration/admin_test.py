@@ -59,7 +59,7 @@ class AdminTest(harness.EdgeTest):
         ):
             self.assertEqual(metrics.types.get(name), kind, name)
         self.assertEqual(set(metrics.by_label("edge_connections_active", "worker")), {"0", "1"})
-        self.assertEqual(set(metrics.by_label("edge_buffers_free", "pool")), {"head", "body"})
+        self.assertEqual(set(metrics.by_label("edge_buffers_free", "pool")), {"head", "body", "origin"})
 
     def test_counters_count_what_happened(self):
         statuses = iter((200, 200, 204, 302, 404, 500))

@@ -74,7 +74,7 @@ class BackPressureTest(harness.EdgeTest):
             client.reset()
 
     def test_many_pipelining_clients_do_not_starve_a_quick_one(self):
-        """What is pipelined behind a request that waits must not hold all buffers, or nobody's response could be read."""
+        """What is pipelined behind a request that waits must not hold all buffers for long: who hoards is closed."""
         release = threading.Event()
 
         def script(connection):
@@ -93,14 +93,14 @@ class BackPressureTest(harness.EdgeTest):
             # As much as the sockets take, without waiting for edge to read it.
             client.socket.send((request.format("/held") + request.format("/next") * 10_000).encode())
             pipelining.append(client)
-        origin.wait_for_requests(len(pipelining))
+        origin.wait_for_requests(1)
         for _ in range(5):
             self.assertEqual(harness.get(edge.port, "/quick").status, 200)
+        self.assertGreater(edge.metrics().value("edge_connections_shed_total"), 0)
         release.set()
         for client in pipelining:
-            client.socket.settimeout(harness.TIMEOUT_S)
-            self.assertEqual([client.read_response().status for _ in range(10)], [200] * 10)
             client.reset()
+        harness.wait_until(lambda: not any(self.buffers_in_use(edge).values()), "buffers back")
 
     def test_slow_origin_holds_back_the_upload(self):
         may_read = threading.Event()

@@ -80,7 +80,7 @@ TEST(FlagsTest, MistakesNameTheFlagWhatWasFoundAndWhatWasExpected) {
             "--listen: found ':65536', expected [https://|http://][host]:port");
   EXPECT_EQ(Mistake({"--upstream=localhost:80"}),
             "--upstream: found 'localhost:80', expected http://host:port");
-  EXPECT_EQ(Mistake({"--buffers=many"}), "--buffers: found 'many', expected a number from 16 to 32767");
+  EXPECT_EQ(Mistake({"--buffers=many"}), "--buffers: found 'many', expected a number from 16 to 16384");
   EXPECT_EQ(Mistake({"--idle_timeout=5"}),
             "--idle_timeout: found '5', expected a duration of at least 10ms, such as 500ms, 10s or 2m");
   EXPECT_EQ(Mistake({"--waf=maybe"}), "--waf: found 'maybe', expected off, detect or block");
@@ -138,7 +138,7 @@ TEST(ConfigFileTest, MistakesNameFileLineAndKey) {
     const char* text;
     const char* expected;
   } cases[] = {
-      {"listen: :1\nbuffers: x\n", ":2: buffers: found 'x', expected a number from 16 to 32767"},
+      {"listen: :1\nbuffers: x\n", ":2: buffers: found 'x', expected a number from 16 to 16384"},
       {"\n\nlisten_on: :1\n", ":3: listen_on: unknown key, did you mean listen?"},
       {"bufers: 64\n", ":1: bufers: unknown key, did you mean buffers?"},
       {"buffers: 64\nbuffers: 65\n", ":2: buffers: found twice, expected once"},

@@ -77,11 +77,11 @@ TEST_F(RecordPoolTest, OversizeBlocksAreNotKept) {
 
 TEST_F(RecordPoolTest, FreeListIsBounded) {
   RecordPool::SetLimits({.blocks_max = {2, 0, 0}});
-  std::vector<void*> blocks;
-  for (int i = 0; i < 5; ++i) blocks.push_back(edge_tls_record_alloc(100));
+  std::vector<void*> blocks(5);
+  for (void*& block : blocks) block = edge_tls_record_alloc(100);
   for (void* block : blocks) edge_tls_record_free(block);
   EXPECT_EQ(RecordPool::Stats().blocks_cached, 2);
-  EXPECT_EQ(RecordPool::Stats().bytes_cached, int64_t{2 * kRecordBlockBytes[0]});
+  EXPECT_EQ(RecordPool::Stats().bytes_cached, 2 * int64_t{kRecordBlockBytes[0]});
   EXPECT_EQ(system_frees(), 3u);
   RecordPool::SetLimits({.blocks_max = {1, 0, 0}});
   EXPECT_EQ(RecordPool::Stats().blocks_cached, 1);
@@ -153,8 +153,8 @@ TEST_F(RecordPoolTest, ABlockIsPinnedOnce) {
 TEST_F(RecordPoolTest, FreeingNothingIsAllowed) { edge_tls_record_free(nullptr); }
 
 TEST_F(RecordPoolTest, BlocksFreedOnAnotherThreadStayThere) {
-  std::vector<void*> blocks;
-  for (int i = 0; i < 100; ++i) blocks.push_back(edge_tls_record_alloc(100));
+  std::vector<void*> blocks(100);
+  for (void*& block : blocks) block = edge_tls_record_alloc(100);
   int64_t cached_there = 0;
   std::thread([&] {
     for (void* block : blocks) edge_tls_record_free(block);
@@ -278,7 +278,7 @@ TEST_F(CiphertextQueueTest, MovesWithItsBlocksInFlight) {
   iovec pieces[1];
   ASSERT_EQ(queue.FillIovec(pieces), 1u);
   CiphertextQueue moved = std::move(queue);
-  EXPECT_TRUE(queue.empty());  // NOLINT(bugprone-use-after-move): defined to be empty
+  EXPECT_TRUE(queue.empty());  // NOLINT(*-use-after-move,*.Move): defined to be empty
   EXPECT_FALSE(queue.lent());
   EXPECT_TRUE(moved.lent());
   EXPECT_EQ(Text(pieces), "aaa");

@@ -23,6 +23,7 @@ namespace {
 constexpr UringOptions kSmall{.submission_entries = 64,
                               .completion_entries = 256,
                               .head = {.buffers = 16, .bytes_each = 1024},
+                              .origin = {.buffers = 16, .bytes_each = 1024},
                               .body = {.buffers = 8, .bytes_each = 16384}};
 // Turns that a test may take; each waits at most this long, so a lost completion fails and does not hang.
 constexpr int kTurnsMax = 2000;
@@ -55,7 +56,7 @@ class UringIoTest : public testing::Test {
 // Collects what it receives; keeps buffers when told to.
 class Peer final : public Socket::Owner {
  public:
-  explicit Peer(Loop* loop) : loop(loop), socket(loop, this) {}
+  explicit Peer(Loop* loop) : loop(loop), socket(loop, this, BufferGroup::kHead) {}
   ~Peer() override { EXPECT_EQ(socket.state(), Socket::State::kClosed); }
 
   void OnConnected(Socket&, int error) override {

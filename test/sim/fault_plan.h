@@ -1,0 +1,77 @@
+// How often the simulated kernel and network do what a real one does rarely: a probability per
+// occasion.
+//
+// The knobs come in two kinds. Those that a correct program hides entirely: whatever their setting,
+// each client gets the same bytes. And those that a client may come to see, as an error or a closed
+// connection; never as a wrong or truncated message that looks complete.
+
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "test/sim/random.h"
+
+namespace edge::sim {
+
+struct FaultPlan {
+  // --- To be hidden
+  // -------------------------------------------------------------------------------------
+
+  double short_receive = 0;     // a receive brings less than there is and than there is room for
+  double one_byte_receive = 0;  // ... a single byte
+  double short_send = 0;        // a send completes although the kernel has taken only a part
+  double multishot_ends = 0;    // a good completion is the last one of its multishot operation
+  double no_buffers = 0;        // ENOBUFS although buffers are free
+  double end_with_buffer = 0;   // a receive selects a buffer and returns 0 or an error with it
+  double wrong_hint = 0;        // Completion::bytes_left is the opposite of the truth
+  double late_completion = 0;   // a completion is seen up to late_ns_max after it happened
+  int64_t late_ns_max = 0;
+  double reorder = 0;       // a completion waits some microseconds, so that others overtake it
+  double cancel_late = 0;   // a cancel takes effect later; the operation goes on until then
+  double cancel_loses = 0;  // a cancelled operation completes with what it can get at that moment
+  double completion_overflow =
+      0;                       // the completion queue is full: held back for a turn, multishots end
+  double early_submit = 0;     // what is queued is submitted in the middle of a batch
+  double spurious_wake = 0;    // a turn ends although nothing has come
+  double doorbell_merged = 0;  // a doorbell becomes one with another that is still to be seen
+  double doorbell_late = 0;    // ... arrives up to late_ns_max later
+  double stall = 0;            // the thread does not run for up to stall_ns_max, within a turn
+  int64_t stall_ns_max = 0;
+  double accept_shortage =
+      0;  // EMFILE, ENFILE, ENOBUFS or ENOMEM; the connection stays in the backlog
+  uint32_t first_window = 64;  // buffers that the kernel has at first, of those that are free
+
+  // --- That a client may see
+  // ----------------------------------------------------------------------------
+
+  double accept_aborted = 0;  // ECONNABORTED; the connection is lost
+  double connect_refused = 0;
+  double connect_unreachable = 0;  // EHOSTUNREACH
+  double connect_timed_out = 0;    // ETIMEDOUT, after connect_late_ns_max
+  double connect_late = 0;         // succeeds, up to connect_late_ns_max later
+  int64_t connect_late_ns_max = 0;
+  double open_socket_fails = 0;   // EMFILE, ENFILE, ENOBUFS or ENOMEM
+  double reset = 0;               // a connection is reset at a transfer of bytes, on both sides
+  double peer_address_fails = 0;  // ENOTCONN
+  size_t descriptors_max = SIZE_MAX;
+
+  // The worst that is still to be hidden, and everything; each knob off, low or high as `random`
+  // says.
+  static FaultPlan Hidden(Random& random);
+  static FaultPlan Any(Random& random);
+};
+
+// What connections are made of. Each connection and side draws its own, up to these.
+struct NetworkShape {
+  int64_t latency_ns_max = 200'000;   // one way
+  size_t buffer_bytes_min = 4 << 10;  // of a send or receive buffer of a socket
+  size_t buffer_bytes_max = 256 << 10;
+  size_t segment_bytes_max = 64 << 10;  // that arrive at once
+  bool reuse_descriptors =
+      true;  // the lowest free number, as a kernel does; or never the same twice
+
+  static NetworkShape Any(Random& random);
+};
+
+}  // namespace edge::sim
