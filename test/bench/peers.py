@@ -230,9 +230,9 @@ class Peer:
         if self.kind == "nginx":
             if scenario.body <= 4096:
                 return {"buffering": "on", "buffer_size": "8k", "busy_size": "16k"}
-            return {"buffering": "on", "buffer_size": "64k", "busy_size": "128k"}
+            return {"buffering": "off", "buffer_size": "256k", "busy_size": "512k"}
         if self.kind == "haproxy":
-            return {"bufsize": 16384 if scenario.body <= 16384 else 65536}
+            return {"bufsize": 16384 if scenario.body <= 16384 else 32768}
         return {}
 
     def configuration(self, scenario):

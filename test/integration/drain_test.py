@@ -212,6 +212,7 @@ class DrainTest(harness.EdgeTest):
                     return
                 with connection:
                     connection.keep_received = False
+                    earlier = 0  # responses on this connection
                     while not stop.is_set():
                         try:
                             connection.send(REQUEST)
@@ -219,11 +220,12 @@ class DrainTest(harness.EdgeTest):
                                 return
                             response = connection.read_response()
                         except (harness.IncompleteMessage, OSError) as error:
-                            lost.append(repr(error))
+                            lost.append(f"{error!r} after {earlier} responses, tls={tls}")
                             return
                         if response.status != 200 or response.body != b"hello":
                             lost.append(repr(response))
                         served[0] += 1
+                        earlier += 1
                         if response.fields.get("Connection") == "close":
                             connection.expect_closed()
                             break
