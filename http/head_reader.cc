@@ -11,7 +11,7 @@ namespace {
 
 // Bytes are copied into the block in steps of this size, so that at most one step of a body is
 // copied for nothing.
-constexpr size_t kCopyStep = 2048;
+constexpr size_t kCopyStep = 1024;
 
 // Values that llhttp sees itself: its own checks of framing stand behind ours.
 constexpr bool ShowsValue(FieldId id) {
@@ -29,25 +29,44 @@ constexpr uint64_t kHopByHopFields =
 
 }  // namespace
 
-const llhttp_settings_t* HeadReader::Settings() {
+// A parser that has read a start line and expects the first field. Each message starts from a copy:
+// real start lines are judged by start_line.h alone, which is stricter, and reading them twice
+// would cost as much as three fields.
+const llhttp_t& HeadReader::AtFirstField(Kind kind) {
   static const llhttp_settings_t settings = [] {
     llhttp_settings_t s;
     llhttp_settings_init(&s);
     s.on_header_field = &HeadReader::OnName;
     s.on_header_field_complete = &HeadReader::OnNameComplete;
-    s.on_header_value = &HeadReader::OnValue;
     s.on_header_value_complete = &HeadReader::OnValueComplete;
     s.on_headers_complete = &HeadReader::OnHeadComplete;
     return s;
   }();
-  return &settings;
+  static const auto read_line = [](llhttp_type_t type, std::string_view line) {
+    llhttp_t llhttp;
+    llhttp_init(&llhttp, type, &settings);
+    CHECK_EQ(llhttp_execute(&llhttp, line.data(), line.size()), HPE_OK);
+    return llhttp;
+  };
+  static const llhttp_t request = read_line(HTTP_REQUEST, "GET / HTTP/1.1\r\n");
+  static const llhttp_t response = read_line(HTTP_RESPONSE, "HTTP/1.1 200 OK\r\n");
+  return kind == Kind::kRequest ? request : response;
+}
+
+HeadReader::HeadReader(Kind kind, const ValidationPolicy* policy) : kind_(kind) {
+  UsePolicy(policy);
+}
+
+void HeadReader::UsePolicy(const ValidationPolicy* policy) {
+  CHECK_EQ(FindProblem(*policy), "");
+  policy_ = policy;
 }
 
 void HeadReader::Start(MessageHead* head) {
   DCHECK(head->block_ != nullptr) << "Bind a block first";
   head_ = head;
   head_->Clear();
-  llhttp_init(&llhttp_, kind_ == Kind::kRequest ? HTTP_REQUEST : HTTP_RESPONSE, Settings());
+  llhttp_ = AtFirstField(kind_);
   llhttp_.data = this;
   refusal_ = Refusal();
   // RFC 9112 2.2 lets a server skip empty lines, not a client.
@@ -68,9 +87,9 @@ HeadProgress HeadReader::Feed(std::string_view bytes) {
     if (stage_ == Stage::kRefused) return {HeadStatus::kRefused, consumed};
   }
   while (consumed < bytes.size()) {
-    const size_t limit = std::min(head_->capacity_, policy_.head_bytes_max);
+    const size_t limit = std::min(head_->capacity_, policy_->head_bytes_max);
     if (head_->used_ == limit) {
-      if (limit < policy_.head_bytes_max) return {HeadStatus::kNeedSpace, consumed};
+      if (limit < policy_->head_bytes_max) return {HeadStatus::kNeedSpace, consumed};
       Stop(Reason::kHeadTooLarge, limit);
       return {HeadStatus::kRefused, consumed};
     }
@@ -92,11 +111,6 @@ HeadProgress HeadReader::Feed(std::string_view bytes) {
   return {HeadStatus::kNeedMore, consumed};
 }
 
-HeadProgress HeadReader::Refuse(Reason reason, size_t block_offset) {
-  Stop(reason, block_offset);
-  return {HeadStatus::kRefused, 0};
-}
-
 HeadReader::Progress HeadReader::Stop(Reason reason, size_t block_offset) {
   stage_ = Stage::kRefused;
   refusal_ = {reason, skipped_ + block_offset};
@@ -116,7 +130,7 @@ size_t HeadReader::SkipEmptyLines(std::string_view bytes) {
         stage_ = Stage::kStartLine;
         return i;
       }
-      if (empty_lines_ == policy_.leading_empty_lines_max) {
+      if (empty_lines_ == policy_->leading_empty_lines_max) {
         Stop(Reason::kLineEmptyLines, 0);
         return i;
       }
@@ -143,11 +157,11 @@ HeadReader::Progress HeadReader::Advance() {
   return ReadFields();
 }
 
-// kComplete when the line is there and sound. Only then llhttp gets it, together with what follows.
+// kComplete when the line is there and sound.
 HeadReader::Progress HeadReader::ScanStartLine() {
   const char* block = head_->block_;
   const size_t limit =
-      kind_ == Kind::kRequest ? policy_.request_line_bytes_max : policy_.status_line_bytes_max;
+      kind_ == Kind::kRequest ? policy_->request_line_bytes_max : policy_->status_line_bytes_max;
   // A CR may stand at `limit`; anything else there is too much.
   const size_t end = std::min<size_t>(head_->used_, limit + 1);
   size_t i = FindControl(block, scanned_, end);
@@ -165,11 +179,11 @@ HeadReader::Progress HeadReader::ScanStartLine() {
   if (block[i + 1] != '\n') return Stop(Reason::kLineBareCr, i);
 
   const std::string_view line(block, i);
-  const Refusal refusal = kind_ == Kind::kRequest ? ParseRequestLine(line, policy_, &request_line_)
-                                                  : ParseStatusLine(line, policy_, &status_line_);
+  const Refusal refusal = kind_ == Kind::kRequest ? ParseRequestLine(line, *policy_, &request_line_)
+                                                  : ParseStatusLine(line, *policy_, &status_line_);
   if (refusal) return Stop(refusal.reason, refusal.offset);
-  scanned_ = 0;
   line_begin_ = static_cast<uint32_t>(i + 2);
+  scanned_ = line_begin_;
   return Progress::kComplete;
 }
 
@@ -213,7 +227,7 @@ int HeadReader::OnName(llhttp_t* llhttp, const char*, size_t size) {
 
 int HeadReader::OnNameComplete(llhttp_t* llhttp) {
   auto* self = static_cast<HeadReader*>(llhttp->data);
-  if (self->fields_ == self->policy_.fields_max) {
+  if (self->fields_ == self->policy_->fields_max) {
     self->Stop(Reason::kFieldsTooMany, self->line_begin_);
     return HPE_USER;
   }
@@ -225,12 +239,6 @@ int HeadReader::OnNameComplete(llhttp_t* llhttp) {
   if (ShowsValue(self->field_id_)) return HPE_OK;
   self->stage_ = Stage::kValue;
   return HPE_PAUSED;
-}
-
-int HeadReader::OnValue(llhttp_t* llhttp, const char* at, size_t size) {
-  auto* self = static_cast<HeadReader*>(llhttp->data);
-  if (size > 0) self->value_end_ = static_cast<uint32_t>(at + size - self->head_->block_);
-  return HPE_OK;
 }
 
 int HeadReader::OnValueComplete(llhttp_t* llhttp) {
@@ -247,9 +255,8 @@ int HeadReader::OnHeadComplete(llhttp_t* llhttp) {
 // llhttp has seen the line end and the first byte of the next line, so this one is not folded.
 void HeadReader::FinishField() {
   const char* block = head_->block_;
-  // An empty value that llhttp saw leaves value_end_ behind the colon; white space may follow.
-  while (IsSpace(block[value_end_])) ++value_end_;
-  DCHECK_EQ(block[value_end_], '\r');
+  // ScanValue() found the end already, except of what llhttp has read.
+  while (block[value_end_] != '\r') ++value_end_;
   const uint32_t name_begin = line_begin_;
   const uint32_t colon = name_begin + name_size_;
   const uint32_t line_end = value_end_;
@@ -258,10 +265,10 @@ void HeadReader::FinishField() {
   const std::string_view name(block + name_begin, name_size_);
   name_size_ = 0;
   if (kind_ == Kind::kRequest && field_id_ == FieldId::kOther &&
-      policy_.underscore_names != UnderscoreNames::kPass) {
+      policy_->underscore_names != UnderscoreNames::kPass) {
     const size_t underscore = name.find('_');
     if (underscore != std::string_view::npos) {
-      if (policy_.underscore_names == UnderscoreNames::kRefuse) {
+      if (policy_->underscore_names == UnderscoreNames::kRefuse) {
         Stop(Reason::kFieldNameUnderscore, name_begin + underscore);
       }
       return;
@@ -272,17 +279,17 @@ void HeadReader::FinishField() {
   uint32_t end = line_end;
   while (begin < end && IsSpace(block[begin])) ++begin;
   while (end > begin && IsSpace(block[end - 1])) --end;
-  MessageHead::Field field;
+  // fields_ counts dropped fields too and is at most kFieldsMax.
+  MessageHead::Field& field = head_->Append(field_id_);
   field.name_begin = static_cast<uint16_t>(name_begin);
   field.name_size = static_cast<uint16_t>(name.size());
   field.value_begin = static_cast<uint16_t>(begin);
   field.value_size = static_cast<uint16_t>(end - begin);
-  field.id = field_id_;
-  field.flags = (kHopByHopFields & FieldBit(field_id_)) != 0 ? MessageHead::kFlagHopByHop : 0;
-  if (end == line_end && begin == colon + 2 && block[colon + 1] == ' ') {
-    field.flags |= MessageHead::kFlagCanonical;
-  }
-  head_->Append(field);
+  const bool hop_by_hop = (kHopByHopFields & FieldBit(field_id_)) != 0;
+  const bool canonical =
+      end == line_end && begin == colon + 2 && begin < end && block[colon + 1] == ' ';
+  field.flags = static_cast<uint8_t>((hop_by_hop ? MessageHead::kFlagHopByHop : 0) |
+                                     (canonical ? MessageHead::kFlagCanonical : 0));
 }
 
 // llhttp stopped. Where it judged the framing, its number says why; for all else the bytes of the

@@ -37,8 +37,8 @@ class HeadReader {
  public:
   enum class Kind : uint8_t { kRequest, kResponse };
 
-  // `policy`: not owned, outlives this.
-  HeadReader(Kind kind, const ValidationPolicy* policy) : policy_(*policy), kind_(kind) {}
+  // `policy`: not owned, outlives this. CHECKs that FindProblem() has nothing to say about it.
+  HeadReader(Kind kind, const ValidationPolicy* policy);
   HeadReader(const HeadReader&) = delete;
   HeadReader& operator=(const HeadReader&) = delete;
 
@@ -46,12 +46,17 @@ class HeadReader {
   // After kComplete the start line and the fields are there, each well-formed; what they mean
   // together is the caller's part.
   HeadProgress Feed(std::string_view bytes);
-  // For refusals the caller finds at a complete head: `block_offset` is an offset into the block.
-  HeadProgress Refuse(Reason reason, size_t block_offset);
+  // For what the caller finds at a complete head: the refusal's offset is one into the block.
+  void Refuse(const Refusal& refusal) { Stop(refusal.reason, refusal.offset); }
+  // From the next Start on. Not owned, outlives this or the call after it.
+  void UsePolicy(const ValidationPolicy* policy);
 
-  const ValidationPolicy& policy() const { return policy_; }
+  const ValidationPolicy& policy() const { return *policy_; }
   const Refusal& refusal() const { return refusal_; }
-  bool started() const { return stage_ > Stage::kEmptyLineLf; }
+  bool started() const {
+    if (stage_ == Stage::kStartLine) return head_->bytes() > 0;
+    return stage_ > Stage::kStartLine && head_ != nullptr;
+  }
   const RequestLine& request_line() const { return request_line_; }
   const StatusLine& status_line() const { return status_line_; }
 
@@ -81,14 +86,13 @@ class HeadReader {
   bool ValueOverflows() const;
   void FinishField();
 
-  static const llhttp_settings_t* Settings();
+  static const llhttp_t& AtFirstField(Kind kind);
   static int OnName(llhttp_t* llhttp, const char* at, size_t size);
   static int OnNameComplete(llhttp_t* llhttp);
-  static int OnValue(llhttp_t* llhttp, const char* at, size_t size);
   static int OnValueComplete(llhttp_t* llhttp);
   static int OnHeadComplete(llhttp_t* llhttp);
 
-  const ValidationPolicy& policy_;
+  const ValidationPolicy* policy_;
   MessageHead* head_ = nullptr;
   llhttp_t llhttp_{};
   Refusal refusal_;

@@ -50,14 +50,6 @@ std::optional<std::string_view> MessageHead::Find(std::string_view name) const {
   return std::nullopt;
 }
 
-void MessageHead::Append(const Field& field) {
-  DCHECK_LT(size_, kFieldsMax);
-  const uint64_t bit = FieldBit(field.id);
-  repeated_ |= present_ & bit;
-  present_ |= bit;
-  fields_[size_++] = field;
-}
-
 std::string_view RequestHead::query() const {
   const std::string_view whole = target();
   return path_size_ < whole.size() ? whole.substr(path_size_ + 1u) : std::string_view();

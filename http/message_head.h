@@ -95,9 +95,16 @@ class MessageHead {
     uint8_t flags;
   };
   static constexpr uint8_t kFlagHopByHop = 1;
-  static constexpr uint8_t kFlagCanonical = 2;  // the block has exactly "name: value\r\n"
+  static constexpr uint8_t kFlagCanonical =
+      2;  // the block has exactly "name: value\r\n", not empty
 
-  void Append(const Field& field);
+  // The caller has checked kFieldsMax.
+  Field& Append(FieldId id) {
+    repeated_ |= present_ & FieldBit(id);
+    present_ |= FieldBit(id);
+    fields_[size_].id = id;
+    return fields_[size_++];
+  }
 
   char* block_ = nullptr;
   uint32_t capacity_ = 0;

@@ -34,6 +34,9 @@ class RequestParser {
   // Not after kComplete or kRefused, until Start.
   [[nodiscard]] HeadProgress Feed(std::string_view bytes);
 
+  // Another policy from the next Start on, after a reload: a connection outlives its configuration.
+  void UsePolicy(const ValidationPolicy* policy) { reader_.UsePolicy(policy); }
+
   const Refusal& refusal() const { return reader_.refusal(); }
   // A byte of the message was seen; leading empty lines do not count. When false, a client that
   // closes has not left anything half done.
@@ -57,6 +60,9 @@ class ResponseParser {
   // Start again for the next one.
   void Start(ResponseHead* head, Method request_method, bool upgrade_asked = false);
   [[nodiscard]] HeadProgress Feed(std::string_view bytes);
+
+  // Another policy from the next Start on, after a reload: a connection outlives its configuration.
+  void UsePolicy(const ValidationPolicy* policy) { reader_.UsePolicy(policy); }
 
   const Refusal& refusal() const { return reader_.refusal(); }
   bool started() const { return reader_.started(); }

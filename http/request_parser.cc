@@ -57,7 +57,7 @@ HeadProgress RequestParser::Feed(std::string_view bytes) {
   const HeadProgress progress = reader_.Feed(bytes);
   if (progress.status != HeadStatus::kComplete) return progress;
   if (const Refusal refusal = Complete(); refusal) {
-    reader_.Refuse(refusal.reason, refusal.offset);
+    reader_.Refuse(refusal);
     return {HeadStatus::kRefused, progress.consumed};
   }
   return progress;

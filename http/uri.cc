@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+
 #include "http/chars.h"
 #include "http/field.h"
 
@@ -73,13 +75,9 @@ Refusal CheckPathAndQuery(std::string_view target, size_t from, const Validation
   }
   const int allowed =
       policy.browser_target_characters ? kCharTarget | kCharBrowserTarget : kCharTarget;
-  size_t query = std::string_view::npos;
   for (size_t i = from; i < target.size(); ++i) {
     const char c = target[i];
-    if (IsChar(c, allowed)) {
-      if (c == '?' && query == std::string_view::npos) query = i;
-      continue;
-    }
+    if (IsChar(c, allowed)) continue;
     if (c == '%') {
       if (const Reason reason = CheckPercent(target, i); reason != Reason::kNone) {
         return {reason, i};
@@ -91,7 +89,7 @@ Refusal CheckPathAndQuery(std::string_view target, size_t from, const Validation
     return {Reason::kTargetCharacter, i};
   }
   out->path_and_query = target.substr(from);
-  out->path_size = (query == std::string_view::npos ? target.size() : query) - from;
+  out->path_size = std::min(target.find('?', from), target.size()) - from;
   return {};
 }
 
@@ -146,7 +144,8 @@ Refusal ParseTarget(std::string_view target, Method method, const ValidationPoli
   if (scheme_size > 0 && target.substr(scheme_size, 3) == "://") {
     return ParseAbsolute(target, scheme_size, policy, out);
   }
-  if (CheckAuthority(target).problem == AuthorityProblem::kNone) {
+  // The grammar of hosts has "*" in it, but who writes that does not mean a host.
+  if (target[0] != '*' && CheckAuthority(target).problem == AuthorityProblem::kNone) {
     return {Reason::kTargetAuthorityForm, 0};
   }
   return {Reason::kTargetForm, 0};

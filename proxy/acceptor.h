@@ -1,5 +1,5 @@
-// One listening socket of a worker: a multishot accept that is kept armed, pauses at the connection limit
-// and backs off when the system is out of descriptors or memory.
+// One listening socket of a worker: a multishot accept that is kept armed, pauses at the connection
+// limit and backs off when the system is out of descriptors or memory.
 //
 // Worker thread only.
 
@@ -28,8 +28,8 @@ class Acceptor {
   // Stops accepting and starts again; connections wait in the backlog meanwhile.
   void Pause();
   void Resume();
-  // Stops for good: accepts what waits in the backlog, so that nobody who got through the handshake is
-  // reset, then closes the socket.
+  // Stops for good: accepts what waits in the backlog, so that nobody who got through the handshake
+  // is reset, then closes the socket.
   void Drain();
   // Without serving the backlog.
   void Close();

@@ -1,8 +1,9 @@
-// The access log: one JSON object a line, gathered by each worker and written by the control thread.
+// The access log: one JSON object a line, gathered by each worker and written by the control
+// thread.
 //
-// A worker never writes to the file: a full disk or a slow pipe must not stop it. It fills a batch and hands
-// it over; the control thread writes it and hands it back. When the batches of a worker are all with the
-// control thread, lines are dropped and counted.
+// A worker never writes to the file: a full disk or a slow pipe must not stop it. It fills a batch
+// and hands it over; the control thread writes it and hands it back. When the batches of a worker
+// are all with the control thread, lines are dropped and counted.
 
 #pragma once
 
@@ -59,8 +60,8 @@ class AccessLogBuffer {
   uring::Mailbox returned_;
 };
 
-// Appends `text` as the inside of a JSON string (RFC 8259, 7). Bytes that are no UTF-8 are escaped as
-// \u00XX, so that every line is valid JSON.
+// Appends `text` as the inside of a JSON string (RFC 8259, 7). Bytes that are no UTF-8 are escaped
+// as \u00XX, so that every line is valid JSON.
 void AppendJsonEscaped(std::string& out, std::string_view text);
 
 // The file behind the log. Control thread only.

@@ -10,7 +10,8 @@
 namespace edge::proxy {
 namespace {
 
-// Longer ones are cut, so that a line keeps to LogBatch::kLineBytesMax even if each byte is escaped.
+// Longer ones are cut, so that a line keeps to LogBatch::kLineBytesMax even if each byte is
+// escaped.
 constexpr size_t kTargetBytesMax = 1024;
 constexpr size_t kHostBytesMax = 256;
 
@@ -43,29 +44,25 @@ void AccessLogEntry::AppendJson(std::string& out, int64_t wall_ns) const {
   AppendTime(out, wall_ns - duration_ns);
   absl::StrAppend(&out, "\",\"request_id\":\"", e.request_id_[0] == 0 ? "" : e.request_id(),
                   "\",\"client\":\"", e.client_->address(), "\"");
-  if (e.head_complete_) {
-    AppendText(out, "method", e.request_.method_name(), 32);
-    AppendText(out, "host", e.request_.host(), kHostBytesMax);
-    AppendText(out, "path", e.request_.target(), kTargetBytesMax);
-    absl::StrAppend(&out, ",\"protocol\":\"HTTP/1.",
-                    e.request_.version == http::Version::kHttp11 ? 1 : 0, "\"");
-  }
+  // A head that was refused is not quoted: what it means is what could not be found out.
+  const bool known = e.head_complete_;
+  AppendText(out, "method", known ? e.request_.method_name() : "", 32);
+  AppendText(out, "host", known ? e.request_.host() : "", kHostBytesMax);
+  AppendText(out, "path", known ? e.request_.target() : "", kTargetBytesMax);
+  absl::StrAppend(&out, ",\"protocol\":\"",
+                  !known ? "" : e.request_.version == http::Version::kHttp11 ? "HTTP/1.1" : "HTTP/1.0",
+                  "\"");
   absl::StrAppend(&out, ",\"status\":", e.status_, ",\"bytes_received\":", e.request_body_bytes_,
-                  ",\"bytes_sent\":", e.response_body_bytes_, ",\"duration_us\":",
-                  duration_ns / 1000);
+                  ",\"bytes_sent\":", e.response_body_bytes_,
+                  ",\"duration_us\":", duration_ns / 1000);
   if (e.first_byte_ns_ != 0) {
     absl::StrAppend(&out, ",\"first_byte_us\":", (e.first_byte_ns_ - e.started_ns_) / 1000);
   }
-  if (!e.upstream_name_.empty()) {
-    absl::StrAppend(&out, ",\"upstream\":\"", e.upstream_name_, "\",\"retries\":",
-                    e.attempts_ > 0 ? e.attempts_ - 1 : 0);
-  }
-  if (e.reason_ != http::Reason::kNone) {
-    absl::StrAppend(&out, ",\"reason\":\"", http::Describe(e.reason_).id, "\"");
-  }
-  if (const tls::Session* session = e.client_->transport().tls(); session != nullptr) {
-    absl::StrAppend(&out, ",\"tls_version\":\"", session->version_name(), "\"");
-  }
+  const tls::Session* session = e.client_->transport().tls();
+  absl::StrAppend(&out, ",\"upstream\":\"", e.upstream_name_,
+                  "\",\"retries\":", e.attempts_ > 0 ? e.attempts_ - 1 : 0, ",\"reason\":\"",
+                  e.reason_id_, "\",\"tls_version\":\"",
+                  session == nullptr ? "" : session->version_name(), "\"");
   absl::StrAppend(&out, "}\n");
 }
 

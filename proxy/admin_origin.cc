@@ -22,8 +22,9 @@ LocalResponse AdminOrigin::Respond(const http::RequestHead& request, std::string
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
     response.body = source_.metrics();
   } else if (path == "/") {
-    response.body = "edge\n\n/healthz  the process is alive\n/readyz   it takes traffic\n"
-                    "/metrics  counters for Prometheus\n";
+    response.body =
+        "edge\n\n/healthz  the process is alive\n/readyz   it takes traffic\n"
+        "/metrics  counters for Prometheus\n";
   } else {
     response.status = 404;
     response.body = "not found; see /\n";

@@ -1,5 +1,5 @@
-// The admin endpoints: /healthz, /readyz, /metrics and a list of them at /. Answers on the control thread,
-// through a worker of its own, so that a scrape costs the cores that serve nothing.
+// The admin endpoints: /healthz, /readyz, /metrics and a list of them at /. Answers on the control
+// thread, through a worker of its own, so that a scrape costs the cores that serve nothing.
 //
 // Control thread only.
 

@@ -1,5 +1,5 @@
-// What edge was told to do: the result of flags and configuration file, checked. Immutable once the server
-// has it; workers see it through the snapshot of the current epoch.
+// What edge was told to do: the result of flags and configuration file, checked. Immutable once the
+// server has it; workers see it through the snapshot of the current epoch.
 
 #pragma once
 
@@ -15,7 +15,7 @@ enum class WafMode : uint8_t { kOff, kDetect, kBlock };
 
 struct ListenSpec {
   bool tls = true;
-  std::string host;  // empty: every address, IPv6 and IPv4
+  std::string host;   // empty: every address, IPv6 and IPv4
   uint16_t port = 0;  // 0: the kernel chooses one, the same for all workers
 
   std::string ToString() const;

@@ -32,8 +32,7 @@ absl::StatusOr<std::vector<ConfigEntry>> ReadConfigFile(const std::string& path)
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
   if (text.size() > kFileBytesMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--config: '", path, "' is larger than 1 MiB"));
+    return absl::InvalidArgumentError(absl::StrCat("--config: '", path, "' is larger than 1 MiB"));
   }
 
   std::vector<ConfigEntry> entries;

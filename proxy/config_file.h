@@ -15,8 +15,8 @@ struct ConfigEntry {
   int line = 0;       // of the key, from 1
 };
 
-// InvalidArgument: one line with path, line, what was found and what was expected. Files over 1 MiB are
-// refused.
+// InvalidArgument: one line with path, line, what was found and what was expected. Files over 1 MiB
+// are refused.
 absl::StatusOr<std::vector<ConfigEntry>> ReadConfigFile(const std::string& path);
 
 }  // namespace edge::proxy

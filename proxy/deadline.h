@@ -1,5 +1,5 @@
-// A deadline that moves with almost every request. Moving it later costs one store: the timer in the wheel
-// fires at the old time, sees that there is time left, and starts again.
+// A deadline that moves with almost every request. Moving it later costs one store: the timer in
+// the wheel fires at the old time, sees that there is time left, and starts again.
 //
 // Worker thread only.
 

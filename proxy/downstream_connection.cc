@@ -12,10 +12,9 @@ namespace edge::proxy {
 using uring::Socket;
 
 DownstreamConnection::DownstreamConnection(uring::Loop* loop, Worker* worker)
-    : worker_(worker),
-      transport_(loop, this),
-      deadline_(&loop->timers(), this,
-                [](void* self) { static_cast<DownstreamConnection*>(self)->OnDeadline(); }) {}
+    : worker_(worker), transport_(loop, this, uring::BufferGroup::kHead), deadline_(&loop->timers(), this, [](void* self) {
+        static_cast<DownstreamConnection*>(self)->OnDeadline();
+      }) {}
 
 void DownstreamConnection::Start(int fd, std::unique_ptr<tls::Session> session,
                                  const uring::SocketAddress& peer) {
@@ -41,8 +40,10 @@ void DownstreamConnection::OnHandshakeDone() {
 void DownstreamConnection::EnterIdle() {
   state_ = State::kIdle;
   listed_idle_ = true;
+  idle_since_ns_ = worker_->loop().now_ns();
   worker_->idle_connections().PushNewest(*this);
-  const int64_t timeout_ns = worker_->draining() ? kDrainIdleNs : worker_->settings().idle_timeout_ns;
+  const int64_t timeout_ns =
+      worker_->draining() ? kDrainIdleNs : worker_->settings().idle_timeout_ns;
   deadline_.Set(worker_->loop().now_ns() + timeout_ns);
   transport_.Receive(Socket::ReceiveMode::kMultishot);
 }
@@ -123,7 +124,8 @@ void DownstreamConnection::FinishExchange(bool keep_alive) {
   exchange_ = nullptr;
   ReportBytes();
   if (!keep_alive) {
-    // With nothing unread, close(2) sends FIN behind the response. With TLS close_notify comes first.
+    // With nothing unread, close(2) sends FIN behind the response. With TLS close_notify comes
+    // first.
     if (!more_to_come && !tls_) return Abort(false);
     return Linger();
   }
@@ -190,13 +192,20 @@ void DownstreamConnection::OnTransportClosed() {
   worker_->FreeConnection(this);
 }
 
+size_t DownstreamConnection::HoardedBytes() const {
+  const bool behind = state_ == State::kExchange &&
+                      (exchange_->request_state() == Exchange::RequestState::kWaiting ||
+                       exchange_->request_state() == Exchange::RequestState::kDone);
+  return behind ? transport_.input().bytes() : 0;
+}
+
 std::string DownstreamConnection::DebugString() const {
   static constexpr const char* kNames[] = {"free",     "handshake", "idle",
                                            "exchange", "lingering", "closing"};
-  std::string text = absl::StrCat("client=", address(), tls_ ? " tls" : " plain",
-                                  " state=", kNames[static_cast<int>(state_)],
-                                  " requests=", requests_, " in=", transport_.bytes_received(),
-                                  " out=", transport_.bytes_sent());
+  std::string text =
+      absl::StrCat("client=", address(), tls_ ? " tls" : " plain",
+                   " state=", kNames[static_cast<int>(state_)], " requests=", requests_,
+                   " in=", transport_.bytes_received(), " out=", transport_.bytes_sent());
   if (exchange_ != nullptr) absl::StrAppend(&text, " ", exchange_->DebugString());
   return text;
 }

@@ -1,15 +1,17 @@
 // A client's connection: what remains between its requests.
 //
 //            +-- TLS --> kHandshake --+
-//   kFree ---+                        +--> kIdle <--> kExchange --> kLingering --> kClosing --> kFree
+//   kFree ---+                        +--> kIdle <--> kExchange --> kLingering --> kClosing -->
+//   kFree
 //            +------- plain ----------+      |            |                           ^
 //                                            +------------+---------------------------+
 //
 // Kept small: an idle connection is this object and, with TLS, a session; it holds no buffer and no
 // exchange.
 //
-// Closing with bytes unread would make the kernel send RST, which can destroy the response on its way. So
-// where the client may still be sending, edge sends FIN and reads on for a while (RFC 9112, 9.6).
+// Closing with bytes unread would make the kernel send RST, which can destroy the response on its
+// way. So where the client may still be sending, edge sends FIN and reads on for a while (RFC
+// 9112, 9.6).
 //
 // Worker thread only. Lives in the worker's slab.
 
@@ -52,8 +54,8 @@ class DownstreamConnection final : private Transport::Owner {
   bool tls() const { return tls_; }
   // The exchange is over and is freed by this call.
   void FinishExchange(bool keep_alive);
-  // Closes without further ado; with `reset` the client sees RST, for a response that would otherwise look
-  // complete.
+  // Closes without further ado; with `reset` the client sees RST, for a response that would
+  // otherwise look complete.
   void Abort(bool reset);
 
   // --- For the worker
@@ -64,6 +66,12 @@ class DownstreamConnection final : private Transport::Owner {
   void OnDrain();
   // Closes at once, whatever the state.
   void CloseNow();
+  // kIdle: since when.
+  int64_t idle_since_ns() const { return idle_since_ns_; }
+  // Bytes of requests that wait behind the present one.
+  size_t HoardedBytes() const;
+  void MarkEvicted() { evicted_ = true; }
+  bool evicted() const { return evicted_; }
   std::string DebugString() const;
 
  private:
@@ -89,13 +97,15 @@ class DownstreamConnection final : private Transport::Owner {
   Worker* const worker_;
   Transport transport_;
   Deadline deadline_;
-  Exchange* exchange_ = nullptr;  // owned by the worker's slab
+  Exchange* exchange_ = nullptr;          // owned by the worker's slab
   DownstreamConnection* next_ = nullptr;  // in the worker's list of idle or of other connections
   DownstreamConnection* previous_ = nullptr;
   State state_ = State::kFree;
   bool tls_ = false;
   bool trusted_proxy_ = false;
   bool listed_idle_ = false;
+  bool evicted_ = false;
+  int64_t idle_since_ns_ = 0;
   uint8_t address_size_ = 0;
   uint32_t requests_ = 0;
   uint64_t reported_received_ = 0;  // of the transport's counters, what the stats have already

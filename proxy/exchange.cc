@@ -1,4 +1,5 @@
-// Life and ends of an exchange: local replies, the tunnel, time-outs, and the one place where it finishes.
+// Life and ends of an exchange: local replies, the tunnel, time-outs, and the one place where it
+// finishes.
 
 #include "proxy/exchange.h"
 
@@ -34,8 +35,8 @@ Exchange::~Exchange() {
 
 int64_t Exchange::now_ns() const { return worker_->loop().now_ns(); }
 
-// Moves a head that has outgrown its block into a large buffer. False: it is too large for that as well, or
-// there is no buffer left.
+// Moves a head that has outgrown its block into a large buffer. False: it is too large for that as
+// well, or there is no buffer left.
 bool Exchange::Grow(HeadBlock& block, http::MessageHead& head) {
   uring::BufferLoans& buffers = worker_->loop().buffers();
   if (block.large.valid()) return false;
@@ -51,6 +52,21 @@ void Exchange::FreeBlock(HeadBlock& block) {
   block.large = {};
 }
 
+// How bytes that go from one side to the other are to be received. One stalled reader may hold some, as
+// long as there are plenty; when buffers are scarce, no side receives before the other has taken all it
+// was given, so that many stalled readers hold one buffer each and the others go on.
+Socket::ReceiveMode Exchange::NextReceive(Transport& from, Transport& to, bool large) const {
+  using Mode = Socket::ReceiveMode;
+  if (from.input().bytes() >= kQueueBytesMax) return Mode::kOff;
+  if (to.drained()) {
+    if (large) return Mode::kOnceLarge;
+    return worker_->BuffersScarce(from.small_buffers()) ? Mode::kOnce : Mode::kMultishot;
+  }
+  const auto group = large ? uring::BufferGroup::kBody : from.small_buffers();
+  if (worker_->BuffersScarce(group)) return Mode::kOff;
+  return large ? Mode::kOnceLarge : Mode::kMultishot;
+}
+
 void Exchange::MakeRequestId() {
   static constexpr char kDigits[] = "0123456789abcdef";
   for (size_t half = 0; half < request_id_.size(); half += 16) {
@@ -59,7 +75,8 @@ void Exchange::MakeRequestId() {
   }
 }
 
-// --- Events of the client's connection ------------------------------------------------------------------
+// --- Events of the client's connection
+// ------------------------------------------------------------------
 
 void Exchange::OnClientInput() {
   switch (request_state_) {
@@ -74,22 +91,21 @@ void Exchange::OnClientInput() {
       [[fallthrough]];
     case RequestState::kWaiting:
     case RequestState::kAbandoned:
-      // Pipelined requests, or a body whose origin is not there yet: not without limit.
-      if (client_->transport().input().bytes() > kPipelinedBytesMax) {
-        client_->transport().Receive(Socket::ReceiveMode::kOff);
-      }
-      return;
+      // Pipelined requests, or a body whose origin is not there yet: what the kernel has handed over
+      // already is enough.
+      return client_->transport().Receive(Socket::ReceiveMode::kOff);
   }
 }
 
 void Exchange::OnClientInputEnd(InputEnd end) {
   if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
   client_half_closed_ = true;
-  // A client that has said all it had to say may shut down its sending side and still read the response.
-  const bool may_read_on = end == InputEnd::kClean &&
-                           (request_state_ == RequestState::kDone ||
-                            request_state_ == RequestState::kAbandoned ||
-                            (request_state_ == RequestState::kWaiting && request_body_.complete()));
+  // A client that has said all it had to say may shut down its sending side and still read the
+  // response.
+  const bool may_read_on =
+      end == InputEnd::kClean &&
+      (request_state_ == RequestState::kDone || request_state_ == RequestState::kAbandoned ||
+       (request_state_ == RequestState::kWaiting && request_body_.complete()));
   if (may_read_on) return;
   // What is still queued may complete the request.
   if (end == InputEnd::kClean && !client_->transport().input().empty() &&
@@ -97,6 +113,11 @@ void Exchange::OnClientInputEnd(InputEnd end) {
     return;
   }
   client_->Abort(false);
+}
+
+// A client that has shut down its sending side still gets the responses to what it sent before.
+bool Exchange::NoMoreRequests() const {
+  return client_half_closed_ && client_->transport().input().empty();
 }
 
 void Exchange::OnClientOutputRoom(bool drained) {
@@ -125,6 +146,7 @@ void Exchange::OnClientDeadline() {
                                   request_state_ == RequestState::kDiscarding;
   if (!response_started_ && waiting_for_client && request_parser_.started()) {
     request_state_ = RequestState::kAbandoned;
+    NoteReason("client.timeout");
     return ReplyError({.status = 408, .details = "the request did not arrive in time"});
   }
   // It does not read its response, or never began a request.
@@ -138,10 +160,11 @@ void Exchange::Abandon() {
   if (request_parser_.started()) worker_->OnExchangeDone(*this);
 }
 
-// --- Local replies ----------------------------------------------------------------------------------------
+// --- Local replies
+// ----------------------------------------------------------------------------------------
 
 void Exchange::Refuse(http::Reason reason) {
-  reason_ = reason;
+  NoteReason(http::Describe(reason).id);
   worker_->stats().refusals[static_cast<size_t>(reason)].Add();
   // After a message that could not be understood nothing on this connection can be.
   request_state_ = RequestState::kAbandoned;
@@ -161,7 +184,8 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   CHECK(!response_started_);
   ReleaseUpstream(false);
   if (request_state_ == RequestState::kWaiting || request_state_ == RequestState::kBody) {
-    // Reading the rest keeps the connection; but not at any price, and not if the client waits for leave.
+    // Reading the rest keeps the connection; but not at any price, and not if the client waits for
+    // leave.
     const bool worth_reading = !request_.expect_continue &&
                                request_body_.remaining() <= kDiscardBytesMax &&
                                request_body_.framing() != http::BodyFraming::kUntilClose;
@@ -173,18 +197,18 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   }
   const bool head_only = head_complete_ && request_.method == http::Method::kHead;
   close_after_ = request_state_ == RequestState::kAbandoned || !head_complete_ ||
-                 !request_.keep_alive || client_half_closed_ || worker_->draining();
+                 !request_.keep_alive || NoMoreRequests() || worker_->draining();
   status_ = response.status;
   response_started_ = true;
-  local_reply_ = absl::StrCat(
-      "HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status), "\r\nDate: ",
-      worker_->DateText(), "\r\nContent-Type: ", response.content_type,
-      "\r\nContent-Length: ", response.body.size(), "\r\nX-Request-Id: ", request_id(), "\r\n",
-      response.extra_fields,
-      close_after_ ? "Connection: close\r\n"
-      : request_.version == http::Version::kHttp10 ? "Connection: keep-alive\r\n"
-                                                   : "",
-      "\r\n", head_only ? std::string_view() : std::string_view(response.body));
+  local_reply_ =
+      absl::StrCat("HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status),
+                   "\r\nDate: ", worker_->DateText(), "\r\nContent-Type: ", response.content_type,
+                   "\r\nContent-Length: ", response.body.size(), "\r\nX-Request-Id: ", request_id(),
+                   "\r\n", response.extra_fields,
+                   close_after_                                 ? "Connection: close\r\n"
+                   : request_.version == http::Version::kHttp10 ? "Connection: keep-alive\r\n"
+                                                                : "",
+                   "\r\n", head_only ? std::string_view() : std::string_view(response.body));
   response_body_bytes_ = head_only ? 0 : response.body.size();
   response_state_ = ResponseState::kSending;
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
@@ -194,7 +218,8 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   if (request_state_ == RequestState::kDiscarding) return DiscardRequest();
 }
 
-// --- Tunnel -------------------------------------------------------------------------------------------------
+// --- Tunnel
+// -------------------------------------------------------------------------------------------------
 
 void Exchange::StartTunnel() {
   response_state_ = ResponseState::kTunnel;
@@ -231,12 +256,8 @@ void Exchange::PumpTunnel() {
   uring::BufferLoans& buffers = worker_->loop().buffers();
   PumpRaw(client, origin, buffers, request_body_bytes_);
   PumpRaw(origin, client, buffers, response_body_bytes_);
-  const auto receive = [](Transport& transport) {
-    const bool full = transport.input().bytes() >= kQueueBytesMax / 4;
-    transport.Receive(full ? Socket::ReceiveMode::kOff : Socket::ReceiveMode::kMultishot);
-  };
-  receive(client);
-  receive(origin);
+  client.Receive(NextReceive(client, origin, /*large=*/false));
+  origin.Receive(NextReceive(origin, client, /*large=*/false));
   if (client.input_ended() && client.input().empty() && !tunnel_up_ended_) {
     tunnel_up_ended_ = true;
     origin.FinishOutput();
@@ -251,7 +272,8 @@ void Exchange::PumpTunnel() {
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
 }
 
-// --- Ends ---------------------------------------------------------------------------------------------------
+// --- Ends
+// ---------------------------------------------------------------------------------------------------
 
 void Exchange::ReleaseUpstream(bool reusable) {
   if (upstream_ == nullptr) return;
@@ -260,8 +282,8 @@ void Exchange::ReleaseUpstream(bool reusable) {
   worker_->upstreams().Release(upstream, reusable);
 }
 
-// The response can no longer be completed, and must not look complete. With a length or chunks its end is
-// missing for all to see; a body that ends at close needs a reset.
+// The response can no longer be completed, and must not look complete. With a length or chunks its
+// end is missing for all to see; a body that ends at close needs a reset.
 void Exchange::AbortResponse() {
   close_after_ = true;
   client_->Abort(client_framing_ == http::BodyFraming::kUntilClose);
@@ -271,7 +293,7 @@ void Exchange::MaybeFinish() {
   if (response_state_ != ResponseState::kSending || !client_->transport().drained()) return;
   // A request whose rest is still being dropped is waited for, so that the connection can go on.
   if (request_state_ == RequestState::kDiscarding && !close_after_) return;
-  Finish(!close_after_ && request_state_ == RequestState::kDone && !client_half_closed_);
+  Finish(!close_after_ && request_state_ == RequestState::kDone && !NoMoreRequests());
 }
 
 void Exchange::Finish(bool keep_alive) {
@@ -286,10 +308,10 @@ std::string Exchange::DebugString() const {
                                                   "discarding", "done",    "abandoned"};
   static constexpr const char* kResponseNames[] = {"none",    "head",   "body",
                                                    "sending", "tunnel", "finished"};
-  std::string text = absl::StrCat("request=", kRequestNames[static_cast<int>(request_state_)],
-                                  " response=", kResponseNames[static_cast<int>(response_state_)],
-                                  " body_in=", request_body_bytes_,
-                                  " body_out=", response_body_bytes_);
+  std::string text =
+      absl::StrCat("request=", kRequestNames[static_cast<int>(request_state_)],
+                   " response=", kResponseNames[static_cast<int>(response_state_)],
+                   " body_in=", request_body_bytes_, " body_out=", response_body_bytes_);
   if (!upstream_name_.empty()) absl::StrAppend(&text, " upstream=", upstream_name_);
   return text;
 }

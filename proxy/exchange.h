@@ -6,14 +6,15 @@
 //   client <-- body parts, from where they were received ------- BodyReader <--input-- origin
 //          <-- head anew <------------------------- ResponseParser <--
 //
-// Both pumps move bytes only while the far side has room; what is not moved stays in the queue of the side
-// it came from, and a queue above its mark is not filled further. So a slow reader costs a bounded number
-// of buffers, whatever the size of the body.
+// Both pumps move bytes only while the far side has room; what is not moved stays in the queue of
+// the side it came from, and a queue above its mark is not filled further. So a slow reader costs a
+// bounded number of buffers, whatever the size of the body.
 //
-// Lives in the worker's slab from the first byte of a request until the response is with the kernel (or the
-// client's socket has closed): the client's sends read its memory. Worker thread only.
+// Lives in the worker's slab from the first byte of a request until the response is with the kernel
+// (or the client's socket has closed): the client's sends read its memory. Worker thread only.
 //
-// exchange.cc: life and ends. exchange_request.cc: client to origin. exchange_response.cc: origin to client.
+// exchange.cc: life and ends. exchange_request.cc: client to origin. exchange_response.cc: origin
+// to client.
 
 #pragma once
 
@@ -39,12 +40,12 @@ class Worker;
 class Exchange final : public UpstreamConnection::Lessee {
  public:
   enum class RequestState : uint8_t {
-    kHead,       // reading the head
-    kWaiting,    // the head is complete; no connection to an origin yet
-    kBody,       // the head is on its way to the origin; the body follows
-    kDiscarding, // edge answers itself; the body is read and dropped
-    kDone,       // everything was received, and passed on or dropped
-    kAbandoned,  // will not be read to its end: the client's connection closes after the response
+    kHead,        // reading the head
+    kWaiting,     // the head is complete; no connection to an origin yet
+    kBody,        // the head is on its way to the origin; the body follows
+    kDiscarding,  // edge answers itself; the body is read and dropped
+    kDone,        // everything was received, and passed on or dropped
+    kAbandoned,   // will not be read to its end: the client's connection closes after the response
   };
   enum class ResponseState : uint8_t {
     kNone,      // nothing was asked of an origin yet
@@ -81,8 +82,8 @@ class Exchange final : public UpstreamConnection::Lessee {
   static constexpr size_t kHeadBlockBytes = 4096;
   // Bytes that may wait in a queue before its side is not read any further.
   static constexpr size_t kQueueBytesMax = 64 << 10;
-  static constexpr size_t kPipelinedBytesMax = 16 << 10;
-  // The rest of a request's body that is read after edge has answered itself, to keep the connection.
+  // The rest of a request's body that is read after edge has answered itself, to keep the
+  // connection.
   static constexpr uint64_t kDiscardBytesMax = 256 << 10;
   // Bodies above this are received into large buffers.
   static constexpr uint64_t kLargeBodyBytes = 12 << 10;
@@ -105,6 +106,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   void DiscardRequest();
   void EndRequest();
   void ReceiveRequest();
+  uring::Socket::ReceiveMode NextReceive(Transport& from, Transport& to, bool large) const;
 
   // --- Origin to client
   void OnUpstreamConnected() override;
@@ -118,9 +120,13 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool OnResponseHead();
   bool ForwardInterim();
   void PumpResponse();
+  void ReceiveResponse();
   void EndResponse();
+  void OnOriginRefused(http::Reason reason);
+  void CountUpstreamError(UpstreamError error);
   void OnOriginFailed(UpstreamError error, std::string_view details);
   bool MayRetry() const;
+  void NoteReason(std::string_view id) { reason_id_ = id; }
 
   // --- Tunnel
   void StartTunnel();
@@ -134,6 +140,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   void AbortResponse();
   void Finish(bool keep_alive);
   void MaybeFinish();
+  bool NoMoreRequests() const;
   bool Grow(HeadBlock& block, http::MessageHead& head);
   void FreeBlock(HeadBlock& block);
   void MakeRequestId();
@@ -146,15 +153,15 @@ class Exchange final : public UpstreamConnection::Lessee {
 
   RequestState request_state_ = RequestState::kHead;
   ResponseState response_state_ = ResponseState::kNone;
-  http::Reason reason_ = http::Reason::kNone;
   uint8_t attempts_ = 0;
   uint8_t interim_responses_ = 0;
   bool head_complete_ = false;       // of the request
   bool request_chunk_open_ = false;  // a chunk was written whose CRLF is still due
   bool response_chunk_open_ = false;
   bool response_started_ = false;  // bytes of a final response went to the client
-  bool close_after_ = false;       // the response said, or the error demands, that the connection ends
+  bool close_after_ = false;  // the response said, or the error demands, that the connection ends
   bool origin_keep_alive_ = false;
+  bool origin_cut_ = false;  // its stream did not end in order
   bool client_half_closed_ = false;
   bool tunnel_up_ended_ = false;
   bool tunnel_down_ended_ = false;
@@ -166,6 +173,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
   uint64_t discarded_bytes_ = 0;
+  std::string_view reason_id_;  // why edge answered itself; static, empty if it did not
   std::string_view upstream_name_;  // of the endpoint that was tried last; lives as long as the pool
 
   http::RequestParser request_parser_;

@@ -69,12 +69,12 @@ void Exchange::StartUpstream() {
       return;
     case UpstreamPool::LeaseStatus::kNoneLeft:
       if (attempts_ > 1) return OnOriginFailed(UpstreamError::kConnectRefused, "connect failed");
-      worker_->CountUpstreamError(UpstreamError::kNoneLeft);
+      CountUpstreamError(UpstreamError::kNoneLeft);
       return ReplyError({.status = 503,
                          .error = "destination_unavailable",
                          .details = "every upstream is backing off"});
     case UpstreamPool::LeaseStatus::kLocalLimit:
-      worker_->CountUpstreamError(UpstreamError::kLocalLimit);
+      CountUpstreamError(UpstreamError::kLocalLimit);
       return ReplyError({.status = 503,
                          .error = "connection_limit_reached",
                          .details = "no connection to an origin can be opened"});
@@ -89,7 +89,7 @@ void Exchange::OnUpstreamConnectFailed(int error) {
   upstream_ = nullptr;  // the pool has ended the lease
   const UpstreamError kind =
       timed_out ? UpstreamError::kConnectTimeout : UpstreamError::kConnectRefused;
-  worker_->CountUpstreamError(kind);
+  CountUpstreamError(kind);
   // Nothing of the request has left, so another origin may get it whatever its method.
   if (attempts_ < kAttemptsMax && tried_.count() < worker_->upstreams().endpoint_count()) {
     worker_->stats().upstream_retries.Add();
@@ -113,11 +113,12 @@ void Exchange::OnUpstreamReady() {
                        .details = "the request head is too large to forward"});
   }
   response_state_ = ResponseState::kHead;
+  origin_cut_ = false;
   response_.Bind(response_block_.bytes);
   response_parser_.Start(&response_, request_.method, request_.upgrade);
   upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
   if (upstream_->transport().receive_mode() == Socket::ReceiveMode::kOff) {
-    upstream_->ReceiveResponse();
+    upstream_->ReceiveHead();
   }
   if (request_body_.complete()) {
     request_state_ = RequestState::kDone;
@@ -168,8 +169,8 @@ void Exchange::PumpRequest() {
     const http::BodyReader::Step step = request_body_.Next(client.input().Front());
     if (!step.data.empty()) {
       if (chunked) {
-        const size_t bytes = http::WriteChunkHeader(output.Room().data(), step.data.size(),
-                                                    !request_chunk_open_);
+        const size_t bytes =
+            http::WriteChunkHeader(output.Room().data(), step.data.size(), !request_chunk_open_);
         origin.Write(output.Commit(bytes));
         request_chunk_open_ = true;
       }
@@ -211,8 +212,10 @@ void Exchange::EndRequest() {
 
 void Exchange::ReceiveRequest() {
   Transport& client = client_->transport();
-  if (client.input().bytes() >= kQueueBytesMax) {
-    client.Receive(Socket::ReceiveMode::kOff);
+  const bool large = request_body_.remaining() > kLargeBodyBytes;
+  const Socket::ReceiveMode mode = NextReceive(client, upstream_->transport(), large);
+  client.Receive(mode);
+  if (mode == Socket::ReceiveMode::kOff) {
     // Now the origin is the one that is waited for.
     client_->deadline().Clear();
     upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
@@ -220,8 +223,6 @@ void Exchange::ReceiveRequest() {
   }
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
   if (response_state_ == ResponseState::kHead) upstream_->deadline().Clear();
-  const bool large = request_body_.remaining() > kLargeBodyBytes;
-  client.Receive(large ? Socket::ReceiveMode::kOnceLarge : Socket::ReceiveMode::kMultishot);
 }
 
 // Drops the rest of the body after a local reply.

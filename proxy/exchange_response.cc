@@ -1,4 +1,5 @@
-// The way from origin to client: interim responses, head, body, and what happens when the origin fails.
+// The way from origin to client: interim responses, head, body, and what happens when the origin
+// fails.
 
 #include <algorithm>
 
@@ -27,16 +28,21 @@ void Exchange::OnUpstreamInput() {
 }
 
 void Exchange::OnUpstreamInputEnd(InputEnd end) {
-  if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
+  // Linux reports a reset once, to the send or the receive, whichever asks first (sk_err): after a
+  // failed send an end is no orderly one.
+  origin_cut_ = end != InputEnd::kClean || upstream_->transport().output_failed();
+  if (response_state_ == ResponseState::kTunnel) {
+    return origin_cut_ ? client_->Abort(/*reset=*/true) : PumpTunnel();
+  }
   if (response_state_ == ResponseState::kBody) {
     // What was received before the end goes first.
     if (!upstream_->transport().input().empty()) return;
     return PumpResponse();
   }
   if (!upstream_->transport().input().empty()) return;  // an interim response waits for room
-  return OnOriginFailed(UpstreamError::kClosedEarly,
-                        end == InputEnd::kClean ? "the origin closed the connection"
-                                                : "the origin reset the connection");
+  return OnOriginFailed(UpstreamError::kClosedEarly, end == InputEnd::kClean
+                                                         ? "the origin closed the connection"
+                                                         : "the origin reset the connection");
 }
 
 void Exchange::OnUpstreamOutputRoom(bool) {
@@ -46,8 +52,8 @@ void Exchange::OnUpstreamOutputRoom(bool) {
 
 void Exchange::OnUpstreamOutputFailed(int) {
   if (response_state_ == ResponseState::kTunnel) return client_->Abort(false);
-  // The origin takes no more, but it may have answered before it stopped reading: the response, or the end
-  // of the connection, is what decides.
+  // The origin takes no more, but it may have answered before it stopped reading: the response, or
+  // the end of the connection, is what decides.
   if (request_state_ == RequestState::kBody) {
     request_state_ = RequestState::kAbandoned;
     client_->deadline().Clear();
@@ -71,9 +77,10 @@ void Exchange::ReadResponseHead() {
   InputQueue& input = upstream_->transport().input();
   if (first_byte_ns_ == 0) first_byte_ns_ = now_ns();
   while (!input.empty()) {
-    // The output of an interim head before must have gone, or a large one might not find room.
-    if (interim_responses_ > 0 && !output_.empty() &&
-        output_.Room().size() < OutputBlock::kInlineBytes / 2) {
+    // Interim heads before this one may have to go first.
+    if (interim_responses_ > 0 &&
+        (!client_->transport().CanWrite(3) ||
+         output_.Room().size() < OutputBlock::kInlineBytes / 2)) {
       return;
     }
     const http::HeadProgress progress = response_parser_.Feed(input.Front());
@@ -87,9 +94,7 @@ void Exchange::ReadResponseHead() {
         }
         continue;
       case http::HeadStatus::kRefused:
-        reason_ = response_parser_.refusal().reason;
-        worker_->stats().refusals[static_cast<size_t>(reason_)].Add();
-        return OnOriginFailed(UpstreamError::kInvalidResponse, http::Describe(reason_).id);
+        return OnOriginRefused(response_parser_.refusal().reason);
       case http::HeadStatus::kComplete:
         break;
     }
@@ -105,7 +110,7 @@ void Exchange::ReadResponseHead() {
     return OnOriginFailed(UpstreamError::kClosedEarly, "the origin closed the connection");
   }
   if (upstream_->transport().receive_mode() == Socket::ReceiveMode::kOff) {
-    upstream_->ReceiveResponse();
+    upstream_->ReceiveHead();
   }
 }
 
@@ -136,10 +141,9 @@ bool Exchange::ForwardInterim() {
 bool Exchange::OnResponseHead() {
   // A request that is not read to its end leaves bytes that nobody may take for another request.
   const bool request_pending = request_state_ != RequestState::kDone;
-  const bool keep_alive = request_.keep_alive && !request_pending && !client_half_closed_ &&
-                          !worker_->draining();
-  http::ResponseForwarding forwarding =
-      http::PlanResponse(response_, request_.version, keep_alive);
+  const bool keep_alive =
+      request_.keep_alive && !request_pending && !NoMoreRequests() && !worker_->draining();
+  http::ResponseForwarding forwarding = http::PlanResponse(response_, request_.version, keep_alive);
   forwarding.date = worker_->DateText();
   forwarding.request_id = request_id();
   std::optional<size_t> bytes = http::SerializeResponse(response_, forwarding, output_.Room());
@@ -159,9 +163,8 @@ bool Exchange::OnResponseHead() {
   response_state_ = ResponseState::kBody;
   response_body_.Start(response_.framing, response_.content_length, &worker_->settings().policy,
                        response_trailers_);
-  upstream_->NoteResponseSize(response_.framing == http::BodyFraming::kLength
-                                  ? response_.content_length
-                                  : 0);
+  upstream_->NoteResponseSize(
+      response_.framing == http::BodyFraming::kLength ? response_.content_length : 0);
   client_->transport().Write(output_.Commit(*bytes));
   return true;
 }
@@ -178,8 +181,8 @@ void Exchange::PumpResponse() {
     const http::BodyReader::Step step = response_body_.Next(origin.input().Front());
     if (!step.data.empty()) {
       if (chunked) {
-        const size_t bytes = http::WriteChunkHeader(output_.Room().data(), step.data.size(),
-                                                    !response_chunk_open_);
+        const size_t bytes =
+            http::WriteChunkHeader(output_.Room().data(), step.data.size(), !response_chunk_open_);
         client.Write(output_.Commit(bytes));
         response_chunk_open_ = true;
       }
@@ -190,35 +193,39 @@ void Exchange::PumpResponse() {
     }
     if (step.consumed > 0) origin.input().Consume(step.consumed);
     if (step.event == http::BodyEvent::kRefused) {
-      reason_ = response_body_.refusal().reason;
-      worker_->stats().refusals[static_cast<size_t>(reason_)].Add();
-      return OnOriginFailed(UpstreamError::kInvalidResponse, http::Describe(reason_).id);
+      return OnOriginRefused(response_body_.refusal().reason);
     }
     if (step.event == http::BodyEvent::kEnd || response_body_.complete()) return EndResponse();
   }
   if (origin.input().empty() && origin.input_ended()) {
-    if (response_body_.CompleteAtEof()) {
+    if (!origin_cut_ && response_body_.CompleteAtEof()) {
       origin_keep_alive_ = false;
       return EndResponse();
     }
     return OnOriginFailed(UpstreamError::kClosedEarly, "the origin closed in the middle");
   }
   client.Flush();
-  if (origin.input().bytes() >= kQueueBytesMax || !client.CanWrite(3)) {
-    // The client is the one that is waited for.
-    if (origin.input().bytes() >= kQueueBytesMax) origin.Receive(Socket::ReceiveMode::kOff);
+  return ReceiveResponse();
+}
+
+// Asks the origin for more, or waits for the client.
+void Exchange::ReceiveResponse() {
+  Transport& client = client_->transport();
+  Transport& origin = upstream_->transport();
+  const uint64_t size = std::max(response_body_.remaining(), response_body_bytes_);
+  upstream_->NoteResponseSize(size);
+  const Socket::ReceiveMode mode = NextReceive(origin, client, upstream_->large_responses());
+  origin.Receive(mode);
+  if (mode == Socket::ReceiveMode::kOff) {
     upstream_->deadline().Clear();
-    client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
-    return;
+  } else {
+    upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
   }
-  upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
   if (!client.drained()) {
     client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
   } else if (request_state_ == RequestState::kDone) {
     client_->deadline().Clear();
   }
-  upstream_->NoteResponseSize(std::max(response_body_.remaining(), response_body_bytes_));
-  upstream_->ReceiveResponse();
 }
 
 void Exchange::EndResponse() {
@@ -243,13 +250,25 @@ void Exchange::EndResponse() {
   ReleaseUpstream(origin_keep_alive_ && request_state_ == RequestState::kDone);
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
   client.Flush();
+  // Of a body that ends at close everything may be sent already.
+  return MaybeFinish();
+}
+
+void Exchange::CountUpstreamError(UpstreamError error) {
+  worker_->stats().upstream_errors[static_cast<size_t>(error)].Add();
+  NoteReason(UpstreamErrorReason(error));
 }
 
 bool Exchange::MayRetry() const {
   return !response_started_ && interim_responses_ == 0 && request_body_bytes_ == 0 &&
          request_body_.complete() && attempts_ < kAttemptsMax &&
          http::IsIdempotent(request_.method) && upstream_ != nullptr && upstream_->reused() &&
-         !response_parser_.started();
+         first_byte_ns_ == 0;
+}
+
+void Exchange::OnOriginRefused(http::Reason reason) {
+  worker_->stats().refusals[static_cast<size_t>(reason)].Add();
+  return OnOriginFailed(UpstreamError::kInvalidResponse, http::Describe(reason).id);
 }
 
 void Exchange::OnOriginFailed(UpstreamError error, std::string_view details) {
@@ -262,7 +281,8 @@ void Exchange::OnOriginFailed(UpstreamError error, std::string_view details) {
     first_byte_ns_ = 0;
     return StartUpstream();
   }
-  worker_->CountUpstreamError(error);
+  CountUpstreamError(error);
+  if (error == UpstreamError::kInvalidResponse) NoteReason(details);
   if (response_started_) {
     ReleaseUpstream(false);
     return AbortResponse();

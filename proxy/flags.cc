@@ -7,11 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/log/check.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/log/check.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -190,7 +190,7 @@ const std::vector<Setting>& Settings() {
        Number(&Config::cq_entries, 128, 65536)},
       {"buffer_size", "4096", "bytes of a buffer for heads",
        Number(&Config::buffer_size, 1024, 65536)},
-      {"buffers", "4096", "buffers for heads, per worker",
+      {"buffers", "4096", "buffers for heads, per worker: half for clients, half for origins",
        Number(&Config::buffers, 16, uring::kBuffersPerGroupMax)},
       {"body_buffer_size", "65536", "bytes of a buffer for bodies",
        Number(&Config::body_buffer_size, 16384, 1 << 20)},
@@ -258,7 +258,7 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::string Suggestion(std::string_view name) {
+std::string Suggestion(std::string_view name, std::string_view prefix) {
   const Setting* best = nullptr;
   size_t best_distance = 4;  // further away it is not a slip of the keyboard
   for (const Setting& setting : Settings()) {
@@ -268,7 +268,7 @@ std::string Suggestion(std::string_view name) {
       best = &setting;
     }
   }
-  return best == nullptr ? "see --help" : absl::StrCat("did you mean --", best->name, "?");
+  return best == nullptr ? "see --help" : absl::StrCat("did you mean ", prefix, best->name, "?");
 }
 
 void ResolvePath(const std::string& base_directory, std::string& path) {
@@ -278,9 +278,9 @@ void ResolvePath(const std::string& base_directory, std::string& path) {
 
 absl::Status CheckTogether(const Config& config) {
   if (config.tls_cert.size() != config.tls_key.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--tls_key: found ", config.tls_key.size(), " files for ",
-                     config.tls_cert.size(), " of --tls_cert, expected one for each"));
+    return absl::InvalidArgumentError(absl::StrCat("--tls_key: found ", config.tls_key.size(),
+                                                   " files for ", config.tls_cert.size(),
+                                                   " of --tls_cert, expected one for each"));
   }
   std::set<std::string> seen;
   for (const ListenSpec& spec : config.listen) {
@@ -324,7 +324,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(std::span<const char* const> argume
     const Setting* setting = FindSetting(name);
     if (setting == nullptr && name != "config") {
       return absl::InvalidArgumentError(
-          absl::StrCat("--", name, ": unknown flag, ", Suggestion(name)));
+          absl::StrCat("--", name, ": unknown flag, ", Suggestion(name, "--")));
     }
     if (!has_value) {
       if (setting != nullptr && setting->boolean) {
@@ -356,12 +356,12 @@ absl::StatusOr<CommandLine> ParseCommandLine(std::span<const char* const> argume
       if (setting == nullptr) {
         return absl::InvalidArgumentError(
             absl::StrCat(config_path, ":", entry.line, ": ", entry.key, ": unknown key, ",
-                         absl::StripPrefix(Suggestion(entry.key), "did you mean --")));
+                         Suggestion(entry.key, "")));
       }
       if (given.contains(entry.key)) continue;
       if (absl::Status status = setting->apply(config, entry.value); !status.ok()) {
-        return absl::InvalidArgumentError(absl::StrCat(config_path, ":", entry.line, ": ",
-                                                       entry.key, ": ", status.message()));
+        return absl::InvalidArgumentError(
+            absl::StrCat(config_path, ":", entry.line, ": ", entry.key, ": ", status.message()));
       }
     }
   }
@@ -381,15 +381,17 @@ std::string HelpText() {
   std::string text =
       "edge: an HTTP edge proxy on io_uring\n\n"
       "  edge [--flag=value ...]\n\n"
-      "  --config=PATH\n      YAML file whose keys are these flags; a flag given overrides its key\n";
+      "  --config=PATH\n      YAML file whose keys are these flags; a flag given overrides its "
+      "key\n";
   for (const Setting& setting : Settings()) {
     absl::StrAppend(&text, "  --", setting.name, "=", setting.default_value, "\n      ",
                     absl::StrReplaceAll(setting.help, {{"\n", "\n      "}}), "\n");
   }
-  absl::StrAppend(&text,
-                  "\nSignals: TERM drains, a second TERM or INT stops at once.\n"
-                  "Exit status: 0 drained or stopped, 1 failed at run time, 2 a mistake in flags or\n"
-                  "configuration or an unusable kernel.\n");
+  absl::StrAppend(
+      &text,
+      "\nSignals: TERM drains, a second TERM or INT stops at once.\n"
+      "Exit status: 0 drained or stopped, 1 failed at run time, 2 a mistake in flags or\n"
+      "configuration or an unusable kernel.\n");
   return text;
 }
 

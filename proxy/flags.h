@@ -1,7 +1,7 @@
 // The command line and the configuration file: one table of settings, read by both.
 //
-// Not absl::flags: its parser ends the process by itself with a status of its own, and cannot read the
-// same settings from YAML.
+// Not absl::flags: its parser ends the process by itself with a status of its own, and cannot read
+// the same settings from YAML.
 
 #pragma once
 
@@ -20,9 +20,10 @@ struct CommandLine {
   Config config;
 };
 
-// Reads `arguments` (without the program's name) and the file that --config names. A flag given overrides
-// the file's key. Relative paths are resolved against `base_directory` unless it is empty. Any mistake is
-// InvalidArgument with one line: the flag or file, line and key, what was found, what was expected.
+// Reads `arguments` (without the program's name) and the file that --config names. A flag given
+// overrides the file's key. Relative paths are resolved against `base_directory` unless it is
+// empty. Any mistake is InvalidArgument with one line: the flag or file, line and key, what was
+// found, what was expected.
 absl::StatusOr<CommandLine> ParseCommandLine(std::span<const char* const> arguments,
                                              const std::string& base_directory);
 

@@ -1,11 +1,13 @@
-// Bytes received and not yet consumed: provided buffers in the order in which they came, chained through
-// the loans' own links, so that a queue costs a connection twelve bytes and no memory besides.
+// Bytes received and not yet consumed: provided buffers in the order in which they came, chained
+// through the loans' own links, so that a queue costs a connection twelve bytes and no memory
+// besides.
 //
 // Worker thread only.
 
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "uring/buffer_loans.h"
@@ -23,7 +25,19 @@ class InputQueue {
   size_t bytes() const { return bytes_; }
 
   // Takes over one reference of `buffer`, whose first `size` bytes are the next ones of the stream.
+  // Few bytes are copied behind the last ones: or a peer that sends many small segments would hold a
+  // whole buffer with each. Whoever else holds the last buffer does not read beyond its old end.
   void Append(uring::BufferId buffer, uint32_t size) {
+    bytes_ += size;
+    if (last_.valid() && size <= loans_->size(buffer) / kCopyFraction) {
+      uring::BufferLoans::Link& link = loans_->link(last_);
+      if (link.end + size <= loans_->size(last_)) {
+        std::memcpy(loans_->data(last_) + link.end, loans_->data(buffer), size);
+        link.end += size;
+        loans_->Unref(buffer);
+        return;
+      }
+    }
     loans_->link(buffer) = {.begin = 0, .end = size, .next = {}};
     if (last_.valid()) {
       loans_->link(last_).next = buffer;
@@ -31,7 +45,6 @@ class InputQueue {
       first_ = buffer;
     }
     last_ = buffer;
-    bytes_ += size;
   }
 
   // The bytes of the first buffer; empty only if the queue is.
@@ -58,6 +71,9 @@ class InputQueue {
   }
 
  private:
+  // Of a buffer's size, above which bytes are not copied.
+  static constexpr size_t kCopyFraction = 4;
+
   void PopFront() {
     const uring::BufferId buffer = first_;
     first_ = loans_->link(buffer).next;

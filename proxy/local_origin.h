@@ -17,8 +17,8 @@ struct LocalResponse {
   std::string extra_fields;  // whole lines with CRLF, for instance "Allow: GET, HEAD\r\n"
 };
 
-// Stands where an origin would: answers requests whose heads were accepted. Bodies are read and dropped.
-// Called on the worker's thread; must not block.
+// Stands where an origin would: answers requests whose heads were accepted. Bodies are read and
+// dropped. Called on the worker's thread; must not block.
 class LocalOrigin {
  public:
   virtual ~LocalOrigin() = default;

@@ -52,9 +52,9 @@ LocalResponse MakeErrorResponse(const ErrorReply& reply, std::string_view accept
   // No quality values: a client that names JSON at all is a program.
   if (absl::StrContainsIgnoreCase(accept, "json")) {
     response.content_type = "application/json";
-    response.body = absl::StrCat("{\"status\":", reply.status, ",\"error\":\"", phrase,
-                                 "\",\"detail\":\"", reply.details, "\",\"request_id\":\"",
-                                 request_id, "\"}\n");
+    response.body =
+        absl::StrCat("{\"status\":", reply.status, ",\"error\":\"", phrase, "\",\"detail\":\"",
+                     reply.details, "\",\"request_id\":\"", request_id, "\"}\n");
   } else {
     response.content_type = "text/html; charset=utf-8";
     response.body = absl::StrCat(

@@ -1,5 +1,5 @@
-// Error responses of edge's own: a small body in HTML or JSON, by the request's Accept, and a Proxy-Status
-// member (RFC 9209) that tells them apart from an origin's.
+// Error responses of edge's own: a small body in HTML or JSON, by the request's Accept, and a
+// Proxy-Status member (RFC 9209) that tells them apart from an origin's.
 
 #pragma once
 

@@ -13,8 +13,8 @@
 namespace edge::proxy {
 namespace {
 
-constexpr int kExitRunTime = 1;   // bind failed, a name has no address, ...
-constexpr int kExitMistake = 2;   // in flags or configuration, or an unusable kernel
+constexpr int kExitRunTime = 1;  // bind failed, a name has no address, ...
+constexpr int kExitMistake = 2;  // in flags or configuration, or an unusable kernel
 
 int ExitStatus(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsResourceExhausted(status) ? kExitRunTime

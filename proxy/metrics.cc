@@ -21,7 +21,8 @@ class Renderer {
   void PerWorker(std::string_view name, std::string_view type, std::string_view help,
                  Counter WorkerStats::*counter) {
     Family(name, type, help);
-    for (size_t i = 0; i < workers_.size(); ++i) Sample(i, "", (workers_[i].stats->*counter).Read());
+    for (size_t i = 0; i < workers_.size(); ++i)
+      Sample(i, "", (workers_[i].stats->*counter).Read());
   }
   void Seconds(size_t worker, std::string_view labels, double value) {
     absl::StrAppendFormat(&out_, "%s{worker=\"%d\"%s} %.9f\n", name_, worker, labels, value);
@@ -48,6 +49,9 @@ void RenderTraffic(Renderer& render) {
   render.PerWorker("edge_connections_evicted_total", "counter",
                    "Idle client connections closed because a limit was reached.",
                    &S::connections_evicted);
+  render.PerWorker("edge_connections_shed_total", "counter",
+                   "Client connections closed because they filled the buffers that others starved for.",
+                   &S::connections_shed);
   render.PerWorker("edge_accept_errors_total", "counter",
                    "Connections that could not be accepted or had no slot.", &S::accept_errors);
   render.PerWorker("edge_tls_handshakes_total", "counter", "TLS handshakes completed.",
@@ -79,9 +83,9 @@ void RenderTraffic(Renderer& render) {
   render.Family("edge_refusals_total", "counter", "Messages refused, by reason.");
   for (size_t i = 0; i < render.workers().size(); ++i) {
     for (size_t r = 1; r < http::kReasonCount; ++r) {
-      render.Sample(i,
-                    absl::StrCat(",reason=\"", http::Describe(static_cast<http::Reason>(r)).id, "\""),
-                    render.workers()[i].stats->refusals[r].Read());
+      render.Sample(
+          i, absl::StrCat(",reason=\"", http::Describe(static_cast<http::Reason>(r)).id, "\""),
+          render.workers()[i].stats->refusals[r].Read());
     }
   }
 }
@@ -95,11 +99,12 @@ void RenderUpstream(Renderer& render) {
   render.PerWorker("edge_upstream_retries_total", "counter",
                    "Requests sent again after a connection to an origin failed.",
                    &S::upstream_retries);
-  render.PerWorker("edge_upstream_active", "gauge", "Connections to origins with a request on them.",
-                   &S::upstream_active);
+  render.PerWorker("edge_upstream_active", "gauge",
+                   "Connections to origins with a request on them.", &S::upstream_active);
   render.PerWorker("edge_upstream_idle", "gauge", "Connections to origins pooled.",
                    &S::upstream_idle);
-  render.Family("edge_upstream_errors_total", "counter", "Requests that failed on an origin, by kind.");
+  render.Family("edge_upstream_errors_total", "counter",
+                "Requests that failed on an origin, by kind.");
   for (size_t i = 0; i < render.workers().size(); ++i) {
     for (size_t k = 0; k < kUpstreamErrorCount; ++k) {
       render.Sample(
@@ -117,8 +122,8 @@ void RenderRing(Renderer& render) {
                    &S::ring_early_submits);
   render.PerWorker("edge_ring_completions_total", "counter", "Completions handled.",
                    &S::ring_completions);
-  render.PerWorker("edge_ring_enobufs_total", "counter",
-                   "Receives that found no provided buffer.", &S::ring_enobufs);
+  render.PerWorker("edge_ring_enobufs_total", "counter", "Receives that found no provided buffer.",
+                   &S::ring_enobufs);
   render.PerWorker("edge_ring_cq_overflows_total", "counter",
                    "Turns that began with completions in the kernel's backlog.",
                    &S::ring_cq_overflows);
@@ -133,6 +138,7 @@ void RenderRing(Renderer& render) {
       const auto& counters = total ? stats.buffers_total : stats.buffers_free;
       render.Sample(i, ",pool=\"head\"", counters[0].Read());
       render.Sample(i, ",pool=\"body\"", counters[1].Read());
+      render.Sample(i, ",pool=\"origin\"", counters[2].Read());
     }
   }
   render.PerWorker("edge_slab_bytes", "gauge",
@@ -155,10 +161,11 @@ void RenderRing(Renderer& render) {
       cumulative += stats.loop_busy_histogram[b].Read();
       const std::string bound =
           b < uring::LoopCounters::kBusyBoundsNs.size()
-              ? absl::StrFormat("%.9g", static_cast<double>(uring::LoopCounters::kBusyBoundsNs[b]) / 1e9)
+              ? absl::StrFormat("%.9g",
+                                static_cast<double>(uring::LoopCounters::kBusyBoundsNs[b]) / 1e9)
               : "+Inf";
-      absl::StrAppend(&render.out(), "edge_loop_busy_seconds_bucket{worker=\"", i, "\",le=\"", bound,
-                      "\"} ", cumulative, "\n");
+      absl::StrAppend(&render.out(), "edge_loop_busy_seconds_bucket{worker=\"", i, "\",le=\"",
+                      bound, "\"} ", cumulative, "\n");
     }
     absl::StrAppendFormat(&render.out(), "edge_loop_busy_seconds_sum{worker=\"%d\"} %.9f\n", i,
                           static_cast<double>(stats.loop_busy_ns.Read()) / 1e9);

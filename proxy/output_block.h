@@ -1,6 +1,7 @@
-// Where bytes that edge writes itself (heads, chunk sizes, trailers) stay put until the kernel has taken
-// them. It belongs to what closes after the socket that sends them: an exchange for its client, an upstream
-// connection for its origin. Bump allocation, reset whenever everything was sent.
+// Where bytes that edge writes itself (heads, chunk sizes, trailers) stay put until the kernel has
+// taken them. It belongs to what closes after the socket that sends them: an exchange for its
+// client, an upstream connection for its origin. Bump allocation, reset whenever everything was
+// sent.
 //
 // A head that does not fit takes a large buffer of the worker for its time.
 //
@@ -27,9 +28,8 @@ class OutputBlock {
 
   // The room that is left. Write into it and Commit.
   std::span<char> Room() {
-    return large_.valid()
-               ? std::span(loans_->data(large_), loans_->size(large_)).subspan(used_)
-               : std::span<char>(inline_).subspan(used_);
+    return large_.valid() ? std::span(loans_->data(large_), loans_->size(large_)).subspan(used_)
+                          : std::span<char>(inline_).subspan(used_);
   }
   std::string_view Commit(size_t bytes) {
     const std::string_view written(Room().data(), bytes);

@@ -1,4 +1,5 @@
-// Names to addresses, by c-ares: a static binary cannot use the system's getaddrinfo, which loads modules.
+// Names to addresses, by c-ares: a static binary cannot use the system's getaddrinfo, which loads
+// modules.
 //
 // Blocking, for the start only.
 
@@ -14,8 +15,8 @@
 
 namespace edge::proxy {
 
-// All addresses of `host` (a name, or an address), each with `port`. Asks /etc/hosts and the name servers of
-// /etc/resolv.conf. Unavailable says what went wrong.
+// All addresses of `host` (a name, or an address), each with `port`. Asks /etc/hosts and the name
+// servers of /etc/resolv.conf. Unavailable says what went wrong.
 absl::StatusOr<std::vector<uring::SocketAddress>> Resolve(const std::string& host, uint16_t port,
                                                           absl::Duration timeout);
 

@@ -74,7 +74,8 @@ void Server::CloseListeners() {
   admin_fd_ = -1;
 }
 
-// --- Preparation ------------------------------------------------------------------------------------------
+// --- Preparation
+// ------------------------------------------------------------------------------------------
 
 absl::Status Server::Prepare() {
   absl::StatusOr<uring::KernelFeatures> features = uring::DetectKernelFeatures();
@@ -85,8 +86,7 @@ absl::Status Server::Prepare() {
   if (!affinity.ok()) return affinity.status();
   absl::StatusOr<uring::Topology> topology = uring::Topology::Read("/", *affinity);
   if (!topology.ok()) return topology.status();
-  absl::StatusOr<std::vector<int>> cpus =
-      uring::ChooseCpus(*topology, config_.cores, RandomSeed());
+  absl::StatusOr<std::vector<int>> cpus = uring::ChooseCpus(*topology, config_.cores, RandomSeed());
   if (!cpus.ok()) return cpus.status();
   cpus_ = *std::move(cpus);
   for (const int cpu : cpus_) nodes_.push_back(topology->NodeOfCpu(cpu));
@@ -105,6 +105,8 @@ absl::Status Server::PrepareTls() {
   const bool wanted = std::any_of(config_.listen.begin(), config_.listen.end(),
                                   [](const ListenSpec& spec) { return spec.tls; });
   if (!wanted && config_.tls_cert.empty()) return absl::OkStatus();
+  // RFC 7301, 6: both are registered, and old clients offer nothing newer than http/1.0.
+  const tls::ServerOptions options{.alpn_protocols = {"http/1.1", "http/1.0"}};
   absl::StatusOr<std::shared_ptr<const tls::ServerContext>> context;
   if (config_.tls_cert.empty()) {
     std::vector<std::string> names = {"localhost"};
@@ -112,13 +114,13 @@ absl::Status Server::PrepareTls() {
       names.push_back(host);
     }
     const std::vector<std::string> addresses = {"127.0.0.1", "::1"};
-    context = tls::ServerContext::SelfSigned(names, addresses);
+    context = tls::ServerContext::SelfSigned(names, addresses, options);
   } else {
     std::vector<tls::CertificateFiles> files;
     for (size_t i = 0; i < config_.tls_cert.size(); ++i) {
       files.push_back({config_.tls_cert[i], config_.tls_key[i]});
     }
-    context = tls::ServerContext::FromFiles(files);
+    context = tls::ServerContext::FromFiles(files, options);
   }
   if (!context.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--tls_cert: ", context.status().message()));
@@ -137,10 +139,10 @@ absl::Status Server::PrepareSettings() {
   settings_->upstream_age_max_ns = absl::ToInt64Nanoseconds(config_.upstream_age_max);
   settings_->upstream_idle_max = config_.upstream_idle_max;
   settings_->access_log = !config_.access_log.empty();
-  settings_->forwarded_fields = config_.forwarded_fields == "append" ? http::ClientFieldPolicy::kAppend
-                                : config_.forwarded_fields == "drop"
-                                    ? http::ClientFieldPolicy::kDrop
-                                    : http::ClientFieldPolicy::kReplace;
+  settings_->forwarded_fields =
+      config_.forwarded_fields == "append" ? http::ClientFieldPolicy::kAppend
+      : config_.forwarded_fields == "drop" ? http::ClientFieldPolicy::kDrop
+                                           : http::ClientFieldPolicy::kReplace;
   for (const std::string& block : config_.trusted_proxies) {
     absl::StatusOr<AddressBlock> parsed = AddressBlock::Parse(block);
     if (!parsed.ok()) return parsed.status();
@@ -160,9 +162,9 @@ absl::Status Server::PrepareSettings() {
     }
   }
   if (settings_->upstreams.size() > kUpstreamsMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--upstream: found ", settings_->upstreams.size(),
-                     " addresses, expected at most ", kUpstreamsMax));
+    return absl::InvalidArgumentError(absl::StrCat("--upstream: found ",
+                                                   settings_->upstreams.size(),
+                                                   " addresses, expected at most ", kUpstreamsMax));
   }
   LimitConnections();
   return absl::OkStatus();
@@ -207,8 +209,7 @@ absl::Status Server::PrepareListeners() {
           absl::StrCat("--listen: ", spec.ToString(), ": ", fds.status().message()));
     }
     listening_.push_back({.spec = spec, .address = "", .fds = *std::move(fds)});
-    absl::StatusOr<uring::SocketAddress> local =
-        uring::LocalAddress(listening_.back().fds.front());
+    absl::StatusOr<uring::SocketAddress> local = uring::LocalAddress(listening_.back().fds.front());
     if (!local.ok()) return local.status();
     listening_.back().address = any ? absl::StrCat(have_ipv6 ? "[::]:" : "0.0.0.0:", Port(*local))
                                     : AddressWithPort(*local);
@@ -223,9 +224,9 @@ absl::Status Server::PrepareAdmin() {
   const std::string host = parsed->host.empty() ? "127.0.0.1" : parsed->host;
   absl::StatusOr<std::vector<uring::SocketAddress>> addresses =
       Resolve(host, parsed->port, kResolveTimeout);
-  absl::StatusOr<std::vector<int>> fds =
-      addresses.ok() ? uring::ListenShared(addresses->front(), false, 1)
-                     : absl::StatusOr<std::vector<int>>(addresses.status());
+  absl::StatusOr<std::vector<int>> fds = addresses.ok()
+                                             ? uring::ListenShared(addresses->front(), false, 1)
+                                             : absl::StatusOr<std::vector<int>>(addresses.status());
   if (!fds.ok()) {
     return absl::UnavailableError(
         absl::StrCat("--admin: ", config_.admin, ": ", fds.status().message()));
@@ -292,13 +293,15 @@ void Server::PrintStart() const {
   Say("ready");
 }
 
-// --- Serving ----------------------------------------------------------------------------------------------
+// --- Serving
+// ----------------------------------------------------------------------------------------------
 
 absl::Status Server::StartControl() {
   uring::UringOptions options;
   options.submission_entries = 128;
   options.completion_entries = 1024;
   options.head = kAdminHeadBuffers;
+  options.origin = {8, 4096};  // the admin endpoints have no origin
   options.body = kAdminBodyBuffers;
   options.no_iowait = features_.no_iowait;
   absl::StatusOr<std::unique_ptr<uring::UringIo>> io = uring::UringIo::Create(options);
@@ -326,7 +329,8 @@ absl::Status Server::StartControl() {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
   signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (signal_fd_ < 0) return absl::UnavailableError(absl::StrCat("signalfd: ", std::strerror(errno)));
+  if (signal_fd_ < 0)
+    return absl::UnavailableError(absl::StrCat("signalfd: ", std::strerror(errno)));
   signals_ = std::make_unique<uring::Operation>(this, uring::Bind<&Server::OnSignals>());
   io_->PollMultishot(signal_fd_, POLLIN, *signals_);
   drain_timer_ = std::make_unique<uring::Timer>(this, uring::BindTimer<&Server::OnDrainTimer>());
@@ -346,7 +350,8 @@ absl::Status Server::StartWorkers() {
     options.node = nodes_[i];
     options.uring.submission_entries = config_.ring_entries;
     options.uring.completion_entries = config_.cq_entries;
-    options.uring.head = {config_.buffers, config_.buffer_size};
+    options.uring.head = {config_.buffers / 2, config_.buffer_size};
+    options.uring.origin = options.uring.head;
     options.uring.body = {config_.body_buffers, config_.body_buffer_size};
     options.uring.no_iowait = features_.no_iowait;
     options.worker.settings = settings_;
@@ -431,7 +436,8 @@ void Server::ReadMailbox() {
   }
 }
 
-// --- Signals ------------------------------------------------------------------------------------------------
+// --- Signals
+// ------------------------------------------------------------------------------------------------
 
 void Server::OnSignals(const uring::Completion& completion) {
   signalfd_siginfo info;
@@ -478,8 +484,8 @@ void Server::OnDrainTimer() {
   }
 }
 
-// SIGHUP: certificates are read anew, the access log is reopened. What is wrong is said, and what was there
-// stays.
+// SIGHUP: certificates are read anew, the access log is reopened. What is wrong is said, and what
+// was there stays.
 void Server::Reload() {
   bool ok = true;
   if (!config_.tls_cert.empty()) {
@@ -505,16 +511,15 @@ void Server::Reload() {
 std::string Server::Metrics() {
   std::vector<WorkerView> views;
   for (const auto& worker : workers_) {
-    views.push_back({.stats = &worker->stats(),
-                     .cpu = worker->cpu(),
-                     .cpu_seconds = worker->CpuSeconds()});
+    views.push_back(
+        {.stats = &worker->stats(), .cpu = worker->cpu(), .cpu_seconds = worker->CpuSeconds()});
   }
-  return RenderMetrics(
-      views, {.uptime_seconds = static_cast<double>(clock_.NowNs() - started_ns_) / 1e9,
-              .ready = ready_,
-              .memory_ceiling_bytes = MemoryCeiling(),
-              .reloads_failed = reloads_failed_,
-              .access_log_write_errors = log_write_errors_});
+  return RenderMetrics(views,
+                       {.uptime_seconds = static_cast<double>(clock_.NowNs() - started_ns_) / 1e9,
+                        .ready = ready_,
+                        .memory_ceiling_bytes = MemoryCeiling(),
+                        .reloads_failed = reloads_failed_,
+                        .access_log_write_errors = log_write_errors_});
 }
 
 }  // namespace edge::proxy

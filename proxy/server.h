@@ -1,5 +1,6 @@
-// The process: sets up workers, then is the control thread, with a ring of its own for signals, the admin
-// endpoints, the access log's file and messages of the workers. Never on the way of a request.
+// The process: sets up workers, then is the control thread, with a ring of its own for signals, the
+// admin endpoints, the access log's file and messages of the workers. Never on the way of a
+// request.
 
 #pragma once
 
@@ -26,9 +27,9 @@ class Server {
   explicit Server(Config config);
   ~Server();
 
-  // Checks and prepares everything that can fail before a worker is started, and prints what was found.
-  // InvalidArgument: a mistake in the configuration; FailedPrecondition: the kernel cannot; Unavailable: the
-  // system refused (an address in use, a name without address).
+  // Checks and prepares everything that can fail before a worker is started, and prints what was
+  // found. InvalidArgument: a mistake in the configuration; FailedPrecondition: the kernel cannot;
+  // Unavailable: the system refused (an address in use, a name without address).
   absl::Status Prepare();
   // Serves until a signal ends it. OK when drained or stopped.
   absl::Status Run();
@@ -38,8 +39,8 @@ class Server {
  private:
   struct Listening {
     ListenSpec spec;
-    std::string address;    // with the port the kernel chose
-    std::vector<int> fds;   // one for each worker
+    std::string address;   // with the port the kernel chose
+    std::vector<int> fds;  // one for each worker
   };
 
   absl::Status PrepareTls();

@@ -1,5 +1,5 @@
-// What the data path needs of the configuration, in the units it uses. Immutable; shared by all workers of
-// a snapshot.
+// What the data path needs of the configuration, in the units it uses. Immutable; shared by all
+// workers of a snapshot.
 
 #pragma once
 

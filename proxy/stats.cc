@@ -2,26 +2,32 @@
 
 namespace edge::proxy {
 
-const char* UpstreamErrorName(UpstreamError error) {
+std::string_view UpstreamErrorReason(UpstreamError error) {
   switch (error) {
     case UpstreamError::kConnectRefused:
-      return "connect_failed";
+      return "upstream.connect_failed";
     case UpstreamError::kConnectTimeout:
-      return "connect_timeout";
+      return "upstream.connect_timeout";
     case UpstreamError::kFirstByteTimeout:
-      return "first_byte_timeout";
+      return "upstream.first_byte_timeout";
     case UpstreamError::kIdleTimeout:
-      return "idle_timeout";
+      return "upstream.idle_timeout";
     case UpstreamError::kClosedEarly:
-      return "closed_early";
+      return "upstream.closed_early";
     case UpstreamError::kInvalidResponse:
-      return "invalid_response";
+      return "upstream.invalid_response";
     case UpstreamError::kNoneLeft:
-      return "none_left";
+      return "upstream.none_left";
     case UpstreamError::kLocalLimit:
-      return "local_limit";
+      return "upstream.local_limit";
   }
-  return "unknown";
+  return "upstream.unknown";
+}
+
+std::string_view UpstreamErrorName(UpstreamError error) {
+  std::string_view reason = UpstreamErrorReason(error);
+  reason.remove_prefix(std::string_view("upstream.").size());
+  return reason;
 }
 
 }  // namespace edge::proxy

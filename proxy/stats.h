@@ -1,8 +1,8 @@
 // Counters of one worker, readable from any thread.
 //
-// Each counter has one writer, its worker: an increment is a relaxed load and a relaxed store, no locked
-// instruction and, as workers' stats live in their own allocations, no shared cache line. The control
-// thread reads them relaxed for /metrics; a scrape is not a snapshot.
+// Each counter has one writer, its worker: an increment is a relaxed load and a relaxed store, no
+// locked instruction and, as workers' stats live in their own allocations, no shared cache line.
+// The control thread reads them relaxed for /metrics; a scrape is not a snapshot.
 
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "http/reason.h"
 #include "uring/loop.h"
@@ -29,7 +30,7 @@ class Counter {
 
 // Why an exchange with an origin failed, as counted in edge_upstream_errors_total.
 enum class UpstreamError : uint8_t {
-  kConnectRefused,   // or any other error of connect(2)
+  kConnectRefused,  // or any other error of connect(2)
   kConnectTimeout,
   kFirstByteTimeout,
   kIdleTimeout,      // between bytes
@@ -39,12 +40,16 @@ enum class UpstreamError : uint8_t {
   kLocalLimit,       // no slot or descriptor for another connection
 };
 inline constexpr size_t kUpstreamErrorCount = 8;
-const char* UpstreamErrorName(UpstreamError error);
+// As a label of a metric: "connect_failed". Static.
+std::string_view UpstreamErrorName(UpstreamError error);
+// As a reason in the access log: "upstream.connect_failed". Static.
+std::string_view UpstreamErrorReason(UpstreamError error);
 
 struct alignas(64) WorkerStats {
   Counter connections_active;
   Counter connections_accepted;
   Counter connections_evicted;  // closed because of --max_connections
+  Counter connections_shed;     // closed because they held buffers that others starved for
   Counter accept_errors;
   Counter tls_handshakes;
   Counter tls_handshake_failures;

@@ -23,8 +23,12 @@ Transport::Tls::Tls(Transport* transport, std::unique_ptr<tls::Session> session)
       cipher_input(&transport->loop_->buffers()),
       buffer_waiter(transport, [](void* self) { static_cast<Transport*>(self)->Decrypt(); }) {}
 
-Transport::Transport(uring::Loop* loop, Owner* owner)
-    : loop_(loop), owner_(owner), socket_(loop, this), input_(&loop->buffers()) {}
+Transport::Transport(uring::Loop* loop, Owner* owner, uring::BufferGroup small_buffers)
+    : loop_(loop),
+      owner_(owner),
+      small_buffers_(small_buffers),
+      socket_(loop, this, small_buffers),
+      input_(&loop->buffers()) {}
 
 Transport::~Transport() { DropParts(); }
 
@@ -48,7 +52,8 @@ int Transport::Connect(const uring::SocketAddress& address) {
 
 void Transport::OnConnected(Socket&, int error) { owner_->OnConnected(error); }
 
-// --- Input ------------------------------------------------------------------------------------------------
+// --- Input
+// ------------------------------------------------------------------------------------------------
 
 void Transport::Receive(Socket::ReceiveMode mode) {
   wanted_ = mode;
@@ -69,8 +74,8 @@ void Transport::OnReceived(Socket&, BufferId buffer, uint32_t size) {
   Decrypt();
 }
 
-// Turns ciphertext into plaintext as far as there is room for it. The owner is called once per round and
-// may consume, write, change what is to be received, or close; it does not re-enter here.
+// Turns ciphertext into plaintext as far as there is room for it. The owner is called once per
+// round and may consume, write, change what is to be received, or close; it does not re-enter here.
 void Transport::Decrypt() {
   if (tls_->decrypting) return;
   tls_->decrypting = true;
@@ -78,23 +83,27 @@ void Transport::Decrypt() {
   uring::BufferLoans& buffers = loop_->buffers();
   while (open() && !input_ended_ && (!cipher_input.empty() || tls_->plaintext_left) &&
          input_.bytes() < kPlaintextMax) {
-    // Bulk goes into large buffers, everything else into small ones.
+    // A handshake brings no plaintext. Bulk goes into large buffers, everything else into small
+    // ones.
+    const bool handshake = !tls_->session->handshake_done();
     const bool bulk = cipher_input.bytes() > kRecordBytesMax / 2;
-    BufferId plaintext = buffers.Take(bulk ? BufferGroup::kBody : BufferGroup::kHead);
-    if (!plaintext.valid()) {
-      plaintext = buffers.Take(bulk ? BufferGroup::kHead : BufferGroup::kBody);
+    BufferId plaintext;
+    if (!handshake) plaintext = buffers.Take(bulk ? BufferGroup::kBody : small_buffers_);
+    if (!handshake && !plaintext.valid()) {
+      plaintext = buffers.Take(bulk ? small_buffers_ : BufferGroup::kBody);
     }
-    if (!plaintext.valid()) {
-      if (!tls_->buffer_waiter.waiting()) buffers.Wait(BufferGroup::kHead, tls_->buffer_waiter);
+    if (!handshake && !plaintext.valid()) {
+      if (!tls_->buffer_waiter.waiting()) buffers.Wait(small_buffers_, tls_->buffer_waiter);
       break;
     }
-    const size_t room = loop_->io().BufferSize(plaintext.group());
+    const std::span<char> room =
+        handshake ? std::span<char>() : std::span(buffers.data(plaintext), buffers.size(plaintext));
     size_t produced = 0;
     auto status = tls::Session::ReadStatus::kNeedInput;
     do {
-      const tls::Session::ReadResult result = tls_->session->Read(
-          std::as_bytes(std::span(cipher_input.Front())),
-          std::as_writable_bytes(std::span(buffers.data(plaintext) + produced, room - produced)));
+      const tls::Session::ReadResult result =
+          tls_->session->Read(std::as_bytes(std::span(cipher_input.Front())),
+                              std::as_writable_bytes(room.subspan(produced)));
       if (result.consumed > 0) cipher_input.Consume(result.consumed);
       produced += result.produced;
       status = result.status;
@@ -102,7 +111,7 @@ void Transport::Decrypt() {
     tls_->plaintext_left = status == tls::Session::ReadStatus::kOutputFull;
     if (produced > 0) {
       input_.Append(plaintext, static_cast<uint32_t>(produced));
-    } else {
+    } else if (plaintext.valid()) {
       buffers.Unref(plaintext);
     }
     Flush();  // handshake flights, alerts
@@ -122,7 +131,8 @@ void Transport::Decrypt() {
     }
   }
   tls_->decrypting = false;
-  // Nothing to go on with here: what the owner asked for (or a record's missing bytes) comes from the wire.
+  // Nothing to go on with here: what the owner asked for (or a record's missing bytes) comes from
+  // the wire.
   if (!open() || input_ended_ || !cipher_input.empty() || tls_->plaintext_left) return;
   if (tls_->receive_ended) return OnReceiveEnd(socket_, tls_->receive_error);
   socket_.Receive(wanted_);
@@ -148,7 +158,8 @@ void Transport::OnReceiveEnd(Socket&, int error) {
   EndInput(InputEnd::kClean);
 }
 
-// --- Output -----------------------------------------------------------------------------------------------
+// --- Output
+// -----------------------------------------------------------------------------------------------
 
 void Transport::Write(std::string_view bytes, BufferId buffer) {
   if (bytes.empty() || output_failed_ || !open()) {
@@ -263,7 +274,8 @@ void Transport::FinishOutput() {
   }
 }
 
-// --- End ----------------------------------------------------------------------------------------------------
+// --- End
+// ----------------------------------------------------------------------------------------------------
 
 void Transport::Close() {
   if (tls_ != nullptr) loop_->buffers().StopWaiting(tls_->buffer_waiter);

@@ -1,12 +1,13 @@
-// A byte stream to a peer, plain or TLS, as the HTTP side sees it: an input queue of plaintext, an output of
-// parts that are sent from where they lie, and one way to close.
+// A byte stream to a peer, plain or TLS, as the HTTP side sees it: an input queue of plaintext, an
+// output of parts that are sent from where they lie, and one way to close.
 //
 //   socket --> [cipher input --> tls::Session -->] input() --> owner
 //   owner --> Write --> parts [--> tls::Session --> records] --> one sendmsg at a time
 //
-// Output is bounded: at most kPartsMax parts and kOutputBytesMax bytes wait or are on their way; CanWrite
-// tells when there is room, OnOutputRoom when there is room again. A part either lies in a provided buffer,
-// of which it takes one reference, or in memory that the owner keeps until everything is sent.
+// Output is bounded: at most kPartsMax parts and kOutputBytesMax bytes wait or are on their way;
+// CanWrite tells when there is room, OnOutputRoom when there is room again. A part either lies in a
+// provided buffer, of which it takes one reference, or in memory that the owner keeps until
+// everything is sent.
 //
 // Worker thread only.
 
@@ -57,7 +58,9 @@ class Transport final : private uring::Socket::Owner {
     virtual void OnTransportClosed() = 0;
   };
 
-  Transport(uring::Loop* loop, Owner* owner);
+  // `small_buffers`: where small receives take theirs from, see uring::BufferGroup.
+  Transport(uring::Loop* loop, Owner* owner, uring::BufferGroup small_buffers);
+  uring::BufferGroup small_buffers() const { return small_buffers_; }
   ~Transport() override;
 
   void Adopt(int fd, std::unique_ptr<tls::Session> session);
@@ -66,7 +69,9 @@ class Transport final : private uring::Socket::Owner {
 
   // --- Input
   InputQueue& input() { return input_; }
-  // What is to be read; see uring::Socket::ReceiveMode. Also resumes decryption that waited for room.
+  const InputQueue& input() const { return input_; }
+  // What is to be read; see uring::Socket::ReceiveMode. Also resumes decryption that waited for
+  // room.
   void Receive(uring::Socket::ReceiveMode mode);
   uring::Socket::ReceiveMode receive_mode() const { return wanted_; }
   bool input_ended() const { return input_ended_; }
@@ -120,18 +125,20 @@ class Transport final : private uring::Socket::Owner {
     InputQueue cipher_input;
     // Waits for a buffer to decrypt into.
     uring::BufferWaiter buffer_waiter;
-    // The records of the send under way. Not parts_: more may be written before the kernel reads this.
+    // The records of the send under way. Not parts_: more may be written before the kernel reads
+    // this.
     std::array<iovec, kPartsMax> records;
     size_t records_plaintext = 0;  // how many of output_bytes_ are in records already
-    bool plaintext_left = false;  // the session holds more than there was room for
+    bool plaintext_left = false;   // the session holds more than there was room for
     bool decrypting = false;
-    bool receive_ended = false;   // the socket ended while ciphertext waited
+    bool receive_ended = false;  // the socket ended while ciphertext waited
     int receive_error = 0;
     bool handshake_done = false;
   };
 
   uring::Loop* const loop_;
   Owner* const owner_;
+  const uring::BufferGroup small_buffers_;
   uring::Socket socket_;
   InputQueue input_;
   std::unique_ptr<Tls> tls_;  // nullptr: plain

@@ -10,12 +10,12 @@ using uring::Socket;
 
 UpstreamConnection::UpstreamConnection(uring::Loop* loop, UpstreamPool* pool)
     : pool_(pool),
-      transport_(loop, this),
+      transport_(loop, this, uring::BufferGroup::kOrigin),
       deadline_(&loop->timers(), this,
                 [](void* self) { static_cast<UpstreamConnection*>(self)->OnDeadline(); }),
       output_(&loop->buffers()) {}
 
-void UpstreamConnection::ReceiveResponse() {
+void UpstreamConnection::ReceiveHead() {
   transport_.Receive(large_responses_ ? Socket::ReceiveMode::kOnceLarge
                                       : Socket::ReceiveMode::kMultishot);
 }

@@ -4,12 +4,13 @@
 //                 |              |           |
 //                 +------------- kClosing <--+ --> kFree (back in the slab)
 //
-// Its receive stays armed while it is pooled, so that an origin's close is seen before the next request is
-// sent into it: bytes or an end on an idle connection close it.
+// Its receive stays armed while it is pooled, so that an origin's close is seen before the next
+// request is sent into it: bytes or an end on an idle connection close it.
 //
-// Whether a response is large is known only once its head is there, too late to choose the buffers for its
-// first bytes. So each connection goes by what the last responses were: after large ones it receives into
-// large buffers, otherwise into small ones by a multishot receive that never has to be armed again.
+// Whether a response is large is known only once its head is there, too late to choose the buffers
+// for its first bytes. So each connection goes by what the last responses were: after large ones it
+// receives into large buffers, otherwise into small ones by a multishot receive that never has to
+// be armed again.
 //
 // Worker thread only. Lives in the worker's slab; owned by the pool.
 
@@ -58,13 +59,15 @@ class UpstreamConnection final : private Transport::Owner {
   OutputBlock& output() { return output_; }
   UpstreamEndpoint& endpoint() { return *endpoint_; }
   State state() const { return state_; }
-  // It carried a request before: the origin may have closed it meanwhile, so a failure may be retried.
+  // It carried a request before: the origin may have closed it meanwhile, so a failure may be
+  // retried.
   bool reused() const { return requests_ > 1; }
 
-  // Asks for more of the response, in the way its size calls for.
-  void ReceiveResponse();
+  // Waits for the head of a response, or for the end of an idle connection.
+  void ReceiveHead();
   // Notes the size of a response for the next one; `bytes` counts its body as far as it is known.
   void NoteResponseSize(uint64_t bytes);
+  bool large_responses() const { return large_responses_; }
 
  private:
   friend class UpstreamPool;

@@ -124,16 +124,16 @@ void UpstreamPool::Release(UpstreamConnection& connection, bool reusable) {
   const bool connected = connection.state_ == UpstreamConnection::State::kLeased;
   EndLease(connection);
   Transport& transport = connection.transport_;
-  const bool keep = reusable && connected && pooling_ && transport.open() &&
-                    transport.drained() && transport.input().empty() &&
-                    !transport.input_ended() && !transport.output_failed() &&
+  const bool keep = reusable && connected && pooling_ && transport.open() && transport.drained() &&
+                    transport.input().empty() && !transport.input_ended() &&
+                    !transport.output_failed() &&
                     connection.endpoint_->idle_count < options_.idle_max &&
                     loop_->now_ns() - connection.created_ns_ < options_.age_max_ns;
   if (!keep) return Discard(connection);
   connection.state_ = UpstreamConnection::State::kIdle;
   PushIdle(connection);
   connection.deadline_.Set(loop_->now_ns() + options_.idle_timeout_ns);
-  connection.ReceiveResponse();  // so that an end, or bytes nobody asked for, are noticed
+  connection.ReceiveHead();  // so that an end, or bytes nobody asked for, are noticed
 }
 
 void UpstreamPool::EndLease(UpstreamConnection& connection) {

@@ -1,9 +1,11 @@
-// A worker's connections to the origins: which origin serves the next request, and over which connection.
+// A worker's connections to the origins: which origin serves the next request, and over which
+// connection.
 //
-// Balancing: of two origins drawn at random the one with fewer requests in flight (Mitzenmacher, "The power
-// of two choices in randomized load balancing", 2001), which needs no state shared between workers. An
-// origin that could not be connected to is passed over until its back-off has run out; then one request
-// tries it, and only when that has worked do the others follow. A sole origin is never passed over.
+// Balancing: of two origins drawn at random the one with fewer requests in flight (Mitzenmacher,
+// "The power of two choices in randomized load balancing", 2001), which needs no state shared
+// between workers. An origin that could not be connected to is passed over until its back-off has
+// run out; then one request tries it, and only when that has worked do the others follow. A sole
+// origin is never passed over.
 //
 // Worker thread only.
 
@@ -34,8 +36,8 @@ struct UpstreamEndpoint {
   std::string name;
   uring::SocketAddress address;
   uint32_t in_flight = 0;
-  uint32_t failures = 0;      // connects that failed since the last that worked
-  int64_t retry_at_ns = 0;    // passed over until then, if failures > 0
+  uint32_t failures = 0;    // connects that failed since the last that worked
+  int64_t retry_at_ns = 0;  // passed over until then, if failures > 0
   uint32_t idle_count = 0;
   UpstreamConnection* idle_newest = nullptr;
   UpstreamConnection* idle_oldest = nullptr;
@@ -43,8 +45,8 @@ struct UpstreamEndpoint {
 
 struct UpstreamPoolOptions {
   std::vector<UpstreamAddress> addresses;
-  uint32_t connections_max = 0;    // slots, of all origins together
-  uint32_t idle_max = 0;           // pooled connections of one origin
+  uint32_t connections_max = 0;  // slots, of all origins together
+  uint32_t idle_max = 0;         // pooled connections of one origin
   int64_t idle_timeout_ns = 0;
   int64_t age_max_ns = 0;
   int64_t connect_timeout_ns = 0;

@@ -1,5 +1,5 @@
-// The origin that answers when no upstream is configured: a page that says what edge is, what the request
-// looked like, and how to point edge at a real origin.
+// The origin that answers when no upstream is configured: a page that says what edge is, what the
+// request looked like, and how to point edge at a real origin.
 //
 // Stateless; any thread.
 

@@ -49,8 +49,7 @@ Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
   for (uint64_t& word : random_state_) word = SplitMix(seed);
   for (const ListenerSocket& listener : options.listeners) {
     CHECK(!listener.tls || tls_ != nullptr) << "https listener without a certificate";
-    acceptors_.push_back(
-        std::make_unique<Acceptor>(&loop_, this, listener.fd, listener.tls));
+    acceptors_.push_back(std::make_unique<Acceptor>(&loop_, this, listener.fd, listener.tls));
   }
   if (settings_->access_log && options.log_sink != nullptr) {
     access_log_ = std::make_unique<AccessLogBuffer>(options.log_sink);
@@ -62,6 +61,8 @@ Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
 
 Worker::~Worker() {
   loop_.timers().Stop(log_timer_);
+  loop_.timers().Stop(evict_timer_);
+  loop_.timers().Stop(starving_timer_);
   CHECK(finished()) << "worker freed with connections open";
 }
 
@@ -72,6 +73,10 @@ void Worker::Start() {
 
 int Worker::RunTurn(int64_t latest_ns) {
   const int error = loop_.RunTurn(latest_ns);
+  if (loop_.buffers().anyone_waiting() && !starving_timer_.armed()) {
+    if (loop_.now_ns() - shed_ns_ > 2 * kStarvingNs) starving_ns_ = kStarvingNs;
+    loop_.timers().Start(starving_timer_, loop_.now_ns() + starving_ns_);
+  }
   PublishStats();
   return error;
 }
@@ -91,22 +96,39 @@ void Worker::CloseAll() {
   draining_ = true;
   for (const auto& acceptor : acceptors_) acceptor->Close();
   upstreams_.CloseIdle();
+  for (const ListenerSocket& socket : waiting_) loop_.io().CloseSocket(socket.fd);
+  waiting_.clear();
   while (idle_.oldest() != nullptr) idle_.oldest()->CloseNow();
   while (busy_.oldest() != nullptr) busy_.oldest()->CloseNow();
   if (access_log_ != nullptr) access_log_->Flush();
 }
 
 bool Worker::finished() const {
-  return connections_.in_use() == 0 && upstreams_.connections() == 0 &&
+  return connections_.in_use() == 0 && waiting_.empty() && upstreams_.connections() == 0 &&
          std::all_of(acceptors_.begin(), acceptors_.end(),
                      [](const auto& acceptor) { return acceptor->closed(); });
 }
 
-// --- Accepting --------------------------------------------------------------------------------------------
+// --- Accepting
+// --------------------------------------------------------------------------------------------
 
 void Worker::OnAccepted(int fd, bool tls) {
   stats_->connections_accepted.Add();
-  if (connections_.in_use() >= settings_->max_connections) MakeRoom();
+  const size_t open = connections_.in_use() - evicted_closing_;
+  if (waiting_.empty() && (open < settings_->max_connections || Evict()) &&
+      connections_.in_use() < connections_.capacity()) {
+    return StartConnection(fd, tls);
+  }
+  PauseAccepting();
+  if (waiting_.size() < kWaitingMax) {
+    waiting_.push_back({.fd = fd, .tls = tls});
+    return;
+  }
+  stats_->accept_errors.Add();
+  loop_.io().CloseSocket(fd);
+}
+
+void Worker::StartConnection(int fd, bool tls) {
   uring::SocketAddress peer;
   DownstreamConnection* connection = nullptr;
   if (loop_.io().PeerAddress(fd, &peer) == 0) connection = connections_.Allocate(&loop_, this);
@@ -119,7 +141,7 @@ void Worker::OnAccepted(int fd, bool tls) {
     }
   }
   if (connection == nullptr) {
-    // The client has gone already, or there is no slot left even among the spare ones.
+    // The client has gone already, or there is no memory for a session.
     stats_->accept_errors.Add();
     loop_.io().CloseSocket(fd);
     return;
@@ -130,32 +152,84 @@ void Worker::OnAccepted(int fd, bool tls) {
 
 void Worker::OnAcceptFailed(int) {
   stats_->accept_errors.Add();
-  // Descriptors or memory have run out: an idle connection is worth less than a new one.
-  if (idle_.oldest() != nullptr) {
-    stats_->connections_evicted.Add();
-    idle_.oldest()->CloseNow();
+  Evict();  // descriptors or memory have run out
+}
+
+// Closes the connection that has been idle for longest. False: none has been for long enough.
+bool Worker::Evict() {
+  DownstreamConnection* oldest = idle_.oldest();
+  if (oldest == nullptr || oldest->idle_since_ns() + kEvictIdleNs > loop_.now_ns()) return false;
+  stats_->connections_evicted.Add();
+  ++evicted_closing_;
+  oldest->MarkEvicted();
+  oldest->CloseNow();
+  return true;
+}
+
+void Worker::PauseAccepting() {
+  if (accept_paused_) return;
+  accept_paused_ = true;
+  for (const auto& acceptor : acceptors_) acceptor->Pause();
+  loop_.timers().Start(evict_timer_, loop_.now_ns() + kEvictIntervalNs);
+}
+
+// At the limit, now and then: connections that have become idle for long enough make room.
+void Worker::OnEvictTimer() {
+  if (!accept_paused_ || draining_) return;
+  for (size_t i = 0; i < kSpareConnections / 2 && Evict(); ++i) {
+  }
+  loop_.timers().Start(evict_timer_, loop_.now_ns() + kEvictIntervalNs);
+}
+
+// Connections have starved for a while. Clients whose next requests fill the pool while an earlier one
+// waits for its response are closed, those with the most first, until a quarter of the pool is free.
+void Worker::OnStarvingTimer() {
+  const uring::Io& io = loop_.io();
+  if (!loop_.buffers().anyone_waiting() || io.BuffersFree(uring::BufferGroup::kHead) > 0) return;
+  size_t most = 0;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
+       connection = ConnectionList::Next(*connection)) {
+    most = std::max(most, connection->HoardedBytes());
+  }
+  if (most < kHoardBytes) return;
+  shed_ns_ = loop_.now_ns();
+  starving_ns_ = std::max(starving_ns_ / 2, kStarvingLeastNs);
+  size_t to_free =
+      io.BuffersTotal(uring::BufferGroup::kHead) * io.BufferSize(uring::BufferGroup::kHead) / 4;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {
+    DownstreamConnection* next = ConnectionList::Next(*connection);
+    const size_t hoarded = connection->HoardedBytes();
+    if (hoarded >= std::max(most / 2, kHoardBytes)) {
+      stats_->connections_shed.Add();
+      to_free -= std::min(to_free, hoarded);
+      connection->CloseNow();
+    }
+    connection = next;
   }
 }
 
-// At the limit: the connection that has been idle for longest goes; if none is idle, accepting pauses until
-// one ends.
-void Worker::MakeRoom() {
-  if (idle_.oldest() != nullptr) {
-    stats_->connections_evicted.Add();
-    idle_.oldest()->CloseNow();
+// A slot has become free: for sockets that wait, then for those in the backlog.
+void Worker::AdmitWaiting() {
+  size_t admitted = 0;
+  while (admitted < waiting_.size() &&
+         connections_.in_use() - evicted_closing_ < settings_->max_connections) {
+    const ListenerSocket& next = waiting_[admitted++];
+    StartConnection(next.fd, next.tls);
+  }
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(admitted));
+  if (!waiting_.empty() || draining_ || !accept_paused_ ||
+      connections_.in_use() - evicted_closing_ >= settings_->max_connections) {
     return;
   }
-  accept_paused_ = true;
-  for (const auto& acceptor : acceptors_) acceptor->Pause();
+  accept_paused_ = false;
+  for (const auto& acceptor : acceptors_) acceptor->Resume();
 }
 
 void Worker::FreeConnection(DownstreamConnection* connection) {
+  if (connection->evicted()) --evicted_closing_;
   connections_.Free(connection);
   stats_->connections_active.Subtract();
-  if (accept_paused_ && connections_.in_use() < settings_->max_connections && !draining_) {
-    accept_paused_ = false;
-    for (const auto& acceptor : acceptors_) acceptor->Resume();
-  }
+  if (accept_paused_) AdmitWaiting();
 }
 
 Exchange* Worker::NewExchange(DownstreamConnection* connection) {
@@ -169,11 +243,8 @@ bool Worker::IsTrustedProxy(const uring::SocketAddress& peer) const {
                      [&peer](const AddressBlock& block) { return block.Contains(peer); });
 }
 
-// --- Counting and logging -----------------------------------------------------------------------------------
-
-void Worker::CountUpstreamError(UpstreamError error) {
-  stats_->upstream_errors[static_cast<size_t>(error)].Add();
-}
+// --- Counting and logging
+// -----------------------------------------------------------------------------------
 
 void Worker::OnExchangeDone(const Exchange& exchange) {
   const AccessLogEntry entry(exchange, loop_.now_ns());
@@ -216,9 +287,11 @@ void Worker::PublishStats() {
                          upstreams_.touched_bytes());
 }
 
-// --- Small things -------------------------------------------------------------------------------------------
+// --- Small things
+// -------------------------------------------------------------------------------------------
 
-// xoshiro256** (Blackman and Vigna, 2018), seeded from the kernel: request ids need to be unique, not secret.
+// xoshiro256** (Blackman and Vigna, 2018), seeded from the kernel: request ids need to be unique,
+// not secret.
 uint64_t Worker::Random() {
   const auto rotate = [](uint64_t x, int k) { return (x << k) | (x >> (64 - k)); };
   uint64_t(&s)[4] = random_state_;

@@ -1,8 +1,9 @@
-// A worker: everything that one core needs to serve connections, and nothing that another thread may touch
-// but for its stats.
+// A worker: everything that one core needs to serve connections, and nothing that another thread
+// may touch but for its stats.
 //
-// It runs on whatever Io and Clock it is given, so the simulator runs it unchanged. The thread around it
-// (server.cc) pins itself, makes the ring, and calls RunTurn in a loop, comparing the epoch after each turn.
+// It runs on whatever Io and Clock it is given, so the simulator runs it unchanged. The thread
+// around it (server.cc) pins itself, makes the ring, and calls RunTurn in a loop, comparing the
+// epoch after each turn.
 //
 //   Acceptors --> DownstreamConnection --> Exchange --> UpstreamPool
 //                                             |
@@ -18,8 +19,8 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/access_log.h"
 #include "proxy/acceptor.h"
+#include "proxy/access_log.h"
 #include "proxy/downstream_connection.h"
 #include "proxy/exchange.h"
 #include "proxy/local_origin.h"
@@ -39,18 +40,33 @@ struct ListenerSocket {
 
 struct WorkerOptions {
   std::shared_ptr<const Settings> settings;
-  std::vector<ListenerSocket> listeners;  // owned by the worker from now on
+  std::vector<ListenerSocket> listeners;          // owned by the worker from now on
   std::shared_ptr<const tls::ServerContext> tls;  // nullptr: no listener has TLS
-  LocalOrigin* local_origin = nullptr;    // answers when there is no upstream; not owned, outlives this
-  LogSink* log_sink = nullptr;            // not owned, outlives this; nullptr: no access log
-  WorkerStats* stats = nullptr;           // not owned, outlives this
+  LocalOrigin* local_origin =
+      nullptr;                   // answers when there is no upstream; not owned, outlives this
+  LogSink* log_sink = nullptr;   // not owned, outlives this; nullptr: no access log
+  WorkerStats* stats = nullptr;  // not owned, outlives this
   uint64_t random_seed = 0;
 };
 
 class Worker final : public Acceptor::Owner {
  public:
-  // Connections beyond --max_connections for which there is a slot while older ones are being closed.
+  // Slots beyond --max_connections, for new connections while evicted ones are still being closed.
   static constexpr uint32_t kSpareConnections = 64;
+  // Sockets that were accepted before accepting could be paused at the limit; they wait for a slot.
+  static constexpr size_t kWaitingMax = 1024;
+  // Only a connection that has been idle for so long is evicted for a new one: a request may be on
+  // its way on it.
+  static constexpr int64_t kEvictIdleNs = 1'000'000'000;
+  // At the limit: how often to look for connections that have become idle for long enough.
+  static constexpr int64_t kEvictIntervalNs = 100'000'000;
+  // For how long connections may starve for buffers before those that hold many without using them
+  // are closed.
+  static constexpr int64_t kStarvingNs = 1'000'000'000;
+  // While others take their place at once, the wait is halved each time, down to this.
+  static constexpr int64_t kStarvingLeastNs = 10'000'000;
+  // What a connection may hold without being closed for it.
+  static constexpr size_t kHoardBytes = 16 << 10;
 
   Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options);  // io, clock: not owned
   ~Worker() override;
@@ -58,7 +74,8 @@ class Worker final : public Acceptor::Owner {
   Worker& operator=(const Worker&) = delete;
 
   void Start();
-  // One turn of the loop, waiting at most until `latest_ns`. Returns 0 or -errno of an unusable kernel.
+  // One turn of the loop, waiting at most until `latest_ns`. Returns 0 or -errno of an unusable
+  // kernel.
   int RunTurn(int64_t latest_ns = INT64_MAX);
   // For connections accepted from now on.
   void SetTls(std::shared_ptr<const tls::ServerContext> tls) { tls_ = std::move(tls); }
@@ -84,7 +101,10 @@ class Worker final : public Acceptor::Owner {
   void FreeConnection(DownstreamConnection* connection);
   // Counts and logs a finished exchange; it still has its memory.
   void OnExchangeDone(const Exchange& exchange);
-  void CountUpstreamError(UpstreamError error);
+  // Less than half of the group's buffers are free.
+  bool BuffersScarce(uring::BufferGroup group) {
+    return loop_.io().BuffersFree(group) * 2 < loop_.io().BuffersTotal(group);
+  }
   uint64_t Random();
   // Now as an IMF-fixdate (RFC 9110, 5.6.7).
   std::string_view DateText();
@@ -95,7 +115,12 @@ class Worker final : public Acceptor::Owner {
 
   void OnAccepted(int fd, bool tls) override;
   void OnAcceptFailed(int error) override;
-  void MakeRoom();
+  bool Evict();
+  void StartConnection(int fd, bool tls);
+  void PauseAccepting();
+  void AdmitWaiting();
+  void OnEvictTimer();
+  void OnStarvingTimer();
   void PublishStats();
   void OnLogTimer();
 
@@ -116,6 +141,12 @@ class Worker final : public Acceptor::Owner {
   ConnectionList busy_;
   bool draining_ = false;
   bool accept_paused_ = false;
+  int64_t starving_ns_ = kStarvingNs;  // how long to wait before the next are closed
+  int64_t shed_ns_ = 0;                // when some were closed last
+  size_t evicted_closing_ = 0;  // evicted connections that still have a slot
+  std::vector<ListenerSocket> waiting_;  // accepted sockets, oldest first
+  uring::Timer starving_timer_{this, uring::BindTimer<&Worker::OnStarvingTimer>()};
+  uring::Timer evict_timer_{this, uring::BindTimer<&Worker::OnEvictTimer>()};
   int64_t date_valid_until_ns_ = INT64_MIN;
   char date_text_[30];
 };

@@ -44,7 +44,7 @@ void WorkerThread::Run() {
   }
   Notify(Phase::kRunning);
   Loop();
-  worker_ = nullptr;
+  // The worker itself stays: the control thread may still have batches of its log.
   Notify(Phase::kEnded);
 }
 

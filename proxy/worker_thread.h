@@ -1,8 +1,8 @@
-// The thread around a worker: pins itself, sets its memory policy, makes the ring, runs the loop, and
-// follows the epoch.
+// The thread around a worker: pins itself, sets its memory policy, makes the ring, runs the loop,
+// and follows the epoch.
 //
-// Made, joined and destroyed by the control thread. What it owns stays until after the join: other threads
-// may ring its doorbell up to then.
+// Made, joined and destroyed by the control thread. What it owns stays until after the join: other
+// threads may ring its doorbell up to then.
 
 #pragma once
 

@@ -60,6 +60,7 @@ void CiphertextQueue::Consume(size_t bytes) {
   bytes_ -= bytes;
   while (bytes > 0) {
     RecordBlock* block = head_;
+    CHECK(block != nullptr);
     if (bytes < block->size) {
       block->data += bytes;
       block->size -= static_cast<uint32_t>(bytes);

@@ -4,11 +4,10 @@
 // without locks. Sessions keep what they need of it alive by BoringSSL's own reference count: a
 // snapshot may be dropped while its connections go on with the certificate they began with.
 //
-// Policy: TLS 1.2 and 1.3; ECDHE with AEAD ciphers only; X25519 and P-256; the client's order of
-// ciphers, because it knows whether it has AES in hardware; session tickets with keys of the
-// context, which BoringSSL makes and rotates every two days; no session cache (it is a lock); no
-// early data; no renegotiation. The post-quantum group of this BoringSSL is the Kyber draft that
-// browsers have dropped, so it is off.
+// Policy: TLS 1.2 and 1.3; ECDHE with AEAD ciphers only; X25519 and P-256; session tickets with
+// keys of the context, which BoringSSL makes and rotates every two days; no session cache (it is a
+// lock); no early data; no renegotiation. The post-quantum group of this BoringSSL is the Kyber
+// draft that browsers have dropped, so it is off.
 #pragma once
 
 #include <memory>

@@ -157,8 +157,13 @@ std::string Error::ToString() const {
 }
 
 Error TakeLibraryError() {
-  const uint32_t packed = ERR_peek_error();
-  ERR_clear_error();
+  // Of the oldest entry of the TLS layer: what the crypto layer noted below it is less telling
+  // ("bad decrypt"), and what was added above it is less specific ("parsing extensions failed").
+  uint32_t packed = 0;
+  while (const uint32_t entry = ERR_get_error()) {
+    const bool better = ERR_GET_LIB(entry) == ERR_LIB_SSL && ERR_GET_LIB(packed) != ERR_LIB_SSL;
+    if (packed == 0 || better) packed = entry;
+  }
   Error error{.code = ErrorCode::kInternal, .library_code = packed};
   if (packed == 0) return error;
   const int reason = ERR_GET_REASON(packed);

@@ -50,9 +50,8 @@ struct Error {
   std::string ToString() const;
 };
 
-// Turns the oldest entry of BoringSSL's error queue of this thread into a code and empties the
-// queue. The oldest entry is the most specific one: callers of the failing function add theirs
-// later. An empty queue gives kInternal.
+// Turns the most telling entry of BoringSSL's error queue of this thread into an Error and empties
+// the queue. An empty queue gives kInternal.
 Error TakeLibraryError();
 
 }  // namespace edge::tls

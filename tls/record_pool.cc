@@ -147,6 +147,8 @@ void RecordPool::Trim() { TrimTo(free_lists, {.blocks_max = {}}); }
 
 const RecordPoolStats& RecordPool::Stats() { return free_lists.stats; }
 
+void RecordPool::BeginCall() { free_lists.last_allocated = nullptr; }
+
 RecordBlock* RecordPool::Pin(const void* data, size_t size) {
   RecordBlock* block = free_lists.last_allocated;
   if (block == nullptr || size == 0) return nullptr;

@@ -100,7 +100,10 @@ class RecordPool {
   // Counters of the calling thread; valid until the thread ends.
   static const RecordPoolStats& Stats();
 
-  // If `data` lies in the block that BoringSSL allocated last on this thread, marks that block
+  // Forgets which block was allocated last on this thread. Comes before every call into BoringSSL
+  // that may end in Pin: a block of an earlier call may have been freed by another thread since.
+  static void BeginCall();
+  // If `data` lies in the block that BoringSSL allocated last in this call, marks that block
   // pinned, notes [data, data + size) in it, and returns it. Otherwise nullptr: the bytes are not
   // in a record block (a handshake flight) and have to be copied.
   static RecordBlock* Pin(const void* data, size_t size);

@@ -76,15 +76,14 @@ bool AddNameEntry(X509_NAME* name, const char* field, std::string_view value) {
 
 bool AddExtensions(X509* certificate, GENERAL_NAMES* names) {
   bssl::UniquePtr<BASIC_CONSTRAINTS> not_a_ca(BASIC_CONSTRAINTS_new());
-  bssl::UniquePtr<ASN1_BIT_STRING> key_usage(ASN1_BIT_STRING_new());
   bssl::UniquePtr<EXTENDED_KEY_USAGE> purposes(EXTENDED_KEY_USAGE_new());
-  if (not_a_ca == nullptr || key_usage == nullptr || purposes == nullptr) return false;
-  constexpr int kDigitalSignature = 0;
+  if (not_a_ca == nullptr || purposes == nullptr) return false;
   bssl::UniquePtr<ASN1_OBJECT> server_auth(OBJ_nid2obj(NID_server_auth));
-  return ASN1_BIT_STRING_set_bit(key_usage.get(), kDigitalSignature, 1) &&
-         bssl::PushToStack(purposes.get(), std::move(server_auth)) &&
+  // No key usage: without keyCertSign, OpenSSL would not take the certificate as its own issuer,
+  // and `curl --cacert` and the like would fail; with it, it would have to be a CA (RFC
+  // 5280 4.2.1.3).
+  return bssl::PushToStack(purposes.get(), std::move(server_auth)) &&
          X509_add1_ext_i2d(certificate, NID_basic_constraints, not_a_ca.get(), 1, 0) &&
-         X509_add1_ext_i2d(certificate, NID_key_usage, key_usage.get(), 1, 0) &&
          X509_add1_ext_i2d(certificate, NID_ext_key_usage, purposes.get(), 0, 0) &&
          X509_add1_ext_i2d(certificate, NID_subject_alt_name, names, 0, 0);
 }

@@ -42,7 +42,8 @@ void BufferLoans::WakeWaiters() {
   if (waiting_ == 0) return;
   for (int i = 0; i < kBufferGroups; ++i) {
     BufferWaiter& head = groups_[i].waiters;
-    // Waking more than there are buffers would only make the rest fail and queue up again, at the end.
+    // Waking more than there are buffers would only make the rest fail and queue up again, at the
+    // end.
     for (size_t free = io_->BuffersFree(static_cast<BufferGroup>(i));
          free > 0 && head.next_ != &head; --free) {
       BufferWaiter& waiter = *head.next_;

@@ -1,12 +1,14 @@
-// Provided buffers that are out of the kernel's hands: who still needs each one, and who waits for one.
+// Provided buffers that are out of the kernel's hands: who still needs each one, and who waits for
+// one.
 //
-// A receive hands its buffer over with one reference. Bytes of it may be waiting in the connection's input
-// and be on their way out of another socket at the same time, so each holder takes a reference; the last
-// one to let go returns the buffer to the kernel. References are plain integers: buffers never leave their
-// worker.
+// A receive hands its buffer over with one reference. Bytes of it may be waiting in the
+// connection's input and be on their way out of another socket at the same time, so each holder
+// takes a reference; the last one to let go returns the buffer to the kernel. References are plain
+// integers: buffers never leave their worker.
 //
-// A socket whose receive found the group empty joins the queue of that group and is told, in order of
-// arrival, when buffers have come back. Starting a receive at once instead would spin on ENOBUFS.
+// A socket whose receive found the group empty joins the queue of that group and is told, in order
+// of arrival, when buffers have come back. Starting a receive at once instead would spin on
+// ENOBUFS.
 //
 // Worker thread only.
 
@@ -73,7 +75,8 @@ class BufferLoans {
     }
   }
 
-  // The link that chains buffers into a queue of received bytes; owned by whoever holds the buffer there.
+  // The link that chains buffers into a queue of received bytes; owned by whoever holds the buffer
+  // there.
   struct Link {
     uint32_t begin = 0;  // first byte not yet consumed
     uint32_t end = 0;

@@ -1,10 +1,11 @@
 #include "uring/cgroup_limits.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -25,6 +26,9 @@ struct Mount {
   std::string path;
 };
 
+// Hierarchies by controller ("cpu", "memory"); v2 is the empty name.
+using Mounts = std::map<std::string, Mount, std::less<>>;
+
 // mountinfo writes blanks, tabs, newlines and backslashes as \ooo (proc_pid_mountinfo(5)).
 std::string Unescape(std::string_view text) {
   std::string result;
@@ -43,8 +47,8 @@ std::string Unescape(std::string_view text) {
 
 // Hierarchies by controller ("cpu", "memory"); v2 is the empty name. Of several mounts of one
 // hierarchy the first counts.
-absl::flat_hash_map<std::string, Mount> ReadMounts(std::string_view root) {
-  absl::flat_hash_map<std::string, Mount> mounts;
+Mounts ReadMounts(std::string_view root) {
+  Mounts mounts;
   const std::string mountinfo = ReadSystemFile(root, "proc/self/mountinfo").value_or("");
   for (const std::string_view line : absl::StrSplit(mountinfo, '\n')) {
     // id parent device group path options [optional ...] - type source super-options
@@ -58,7 +62,7 @@ absl::flat_hash_map<std::string, Mount> ReadMounts(std::string_view root) {
       mounts.try_emplace("", mount);
     } else if (right[0] == "cgroup") {
       for (const std::string_view option : absl::StrSplit(right[2], ',')) {
-        if (option == "cpu" || option == "memory") mounts.try_emplace(option, mount);
+        if (option == "cpu" || option == "memory") mounts.try_emplace(std::string(option), mount);
       }
     }
   }
@@ -70,7 +74,7 @@ std::vector<std::string> FoldersOf(const Mount& mount, std::string_view group) {
   std::string_view below = group;
   // Mounted from another group than the one we are in or above (a container without a cgroup name
   // space, or one that was moved): what can be seen is the mounted group itself.
-  const std::string_view mounted = mount.group == "/" ? "" : mount.group;
+  const std::string_view mounted = absl::StripSuffix(mount.group, "/");
   if (!absl::ConsumePrefix(&below, mounted) || (!below.empty() && below[0] != '/') ||
       absl::StrContains(below, "/..")) {
     below = "";
@@ -160,7 +164,7 @@ absl::Status ReadFolder(std::string_view root, std::string_view controller, std:
 
 absl::StatusOr<CgroupLimits> ReadCgroupLimits(std::string_view filesystem_root) {
   CgroupLimits limits;
-  const absl::flat_hash_map<std::string, Mount> mounts = ReadMounts(filesystem_root);
+  const Mounts mounts = ReadMounts(filesystem_root);
   const std::string groups = ReadSystemFile(filesystem_root, "proc/self/cgroup").value_or("");
   for (const std::string_view line : absl::StrSplit(groups, '\n')) {
     // hierarchy:controllers:group, where the group may contain colons; v2 has no controllers.

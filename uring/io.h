@@ -1,11 +1,13 @@
 // Io: the seam between edge and a kernel. UringIo (uring_io.h) stands on io_uring; the simulator in
-// test/sim stands on nothing but a seed; an epoll backend fits as well, because doorbells and buffer
-// selection are part of the seam.
+// test/sim stands on nothing but a seed; an epoll backend fits as well, because doorbells and
+// buffer selection are part of the seam.
 //
 // Rules, for every implementation:
-//  - Calls that start an operation only queue it. Completions are delivered by Dispatch and nowhere else.
+//  - Calls that start an operation only queue it. Completions are delivered by Dispatch and nowhere
+//  else.
 //  - Every operation started gets exactly one final completion (`more` false), whatever happens.
-//  - Bytes and buffers handed to an operation stay untouched until that final completion; iovec arrays and
+//  - Bytes and buffers handed to an operation stay untouched until that final completion; iovec
+//  arrays and
 //    socket addresses only until the next Turn.
 //  - One thread owns an Io, except for RingDoorbell's target, which may be any other.
 
@@ -36,14 +38,17 @@ struct DoorbellTarget {
   int handle = -1;
 };
 
-// Counters of one Io, written by its thread only. Plain integers: the owner of the loop publishes them.
+// Counters of one Io, written by its thread only. Plain integers: the owner of the loop publishes
+// them.
 struct IoCounters {
-  uint64_t enters = 0;              // io_uring_enter calls (or what stands for them)
-  uint64_t early_submits = 0;       // of those, ones made within a batch because much was queued
-  uint64_t completions = 0;         // completions dispatched
-  uint64_t stale_completions = 0;   // arrived for an operation that had been started anew: a bug if not 0
-  uint64_t no_buffers = 0;          // receives that found their group empty (ENOBUFS)
-  uint64_t completion_overflows = 0;  // times the completion queue overflowed into the kernel's backlog
+  uint64_t enters = 0;         // io_uring_enter calls (or what stands for them)
+  uint64_t early_submits = 0;  // of those, ones made within a batch because much was queued
+  uint64_t completions = 0;    // completions dispatched
+  uint64_t stale_completions =
+      0;                    // arrived for an operation that had been started anew: a bug if not 0
+  uint64_t no_buffers = 0;  // receives that found their group empty (ENOBUFS)
+  uint64_t completion_overflows =
+      0;  // times the completion queue overflowed into the kernel's backlog
   uint64_t doorbells_received = 0;
 };
 
@@ -51,23 +56,25 @@ class Io {
  public:
   virtual ~Io() = default;
 
-  // --- Operations -------------------------------------------------------------------------------------
+  // --- Operations
+  // -------------------------------------------------------------------------------------
 
-  // Accepts connections until cancelled; each completion's result is a new close-on-exec socket or -errno
-  // (EMFILE, ENFILE, ENOBUFS, ENOMEM end the operation: start it anew, but by a timer). Sockets inherit
-  // TCP_NODELAY from the listener (tcp(7)).
+  // Accepts connections until cancelled; each completion's result is a new close-on-exec socket or
+  // -errno (EMFILE, ENFILE, ENOBUFS, ENOMEM end the operation: start it anew, but by a timer).
+  // Sockets inherit TCP_NODELAY from the listener (tcp(7)).
   virtual void AcceptMultishot(int listener_fd, Operation& operation) = 0;
 
-  // Receives until cancelled, end of stream (result 0) or an error, a buffer of `group` per completion.
-  // -ENOBUFS ends it when the group is empty.
+  // Receives until cancelled, end of stream (result 0) or an error, a buffer of `group` per
+  // completion. -ENOBUFS ends it when the group is empty.
   virtual void RecvMultishot(int fd, BufferGroup group, Operation& operation) = 0;
 
-  // Receives once into a buffer of `group`, which is chosen only when bytes have come. `bytes_expected`
-  // says that bytes are probably there already; without it the kernel waits for them before it tries.
+  // Receives once into a buffer of `group`, which is chosen only when bytes have come.
+  // `bytes_expected` says that bytes are probably there already; without it the kernel waits for
+  // them before it tries.
   virtual void RecvOnce(int fd, BufferGroup group, bool bytes_expected, Operation& operation) = 0;
 
-  // Sends the bytes of `parts` in order; completes when all of them are with the kernel (MSG_WAITALL), or
-  // short, or with an error. At most one send may be in flight on a socket.
+  // Sends the bytes of `parts` in order; completes when all of them are with the kernel
+  // (MSG_WAITALL), or short, or with an error. At most one send may be in flight on a socket.
   virtual void Send(int fd, std::span<const iovec> parts, Operation& operation) = 0;
 
   virtual void Connect(int fd, const SocketAddress& address, Operation& operation) = 0;
@@ -75,21 +82,24 @@ class Io {
   // Completes with the poll(2) events that are ready, once per readiness, until cancelled.
   virtual void PollMultishot(int fd, uint32_t events, Operation& operation) = 0;
 
-  // Asks for the operation to end early. Its final completion comes all the same: -ECANCELED, or what it
-  // was about to return. No effect if it is not in flight.
+  // Asks for the operation to end early. Its final completion comes all the same: -ECANCELED, or
+  // what it was about to return. No effect if it is not in flight.
   virtual void Cancel(Operation& operation) = 0;
 
-  // Wakes the thread that owns `target`'s Io out of its Turn. Never lost, may be merged with others.
+  // Wakes the thread that owns `target`'s Io out of its Turn. Never lost, may be merged with
+  // others.
   virtual void RingDoorbell(DoorbellTarget target) = 0;
   virtual DoorbellTarget doorbell() const = 0;
 
-  // --- Calls that return at once ------------------------------------------------------------------------
+  // --- Calls that return at once
+  // ------------------------------------------------------------------------
 
   // A new TCP socket (close-on-exec, TCP_NODELAY), or -errno.
   virtual int OpenSocket(int family) = 0;
   // Queues the close of a socket that has no operation in flight. Cannot fail.
   virtual void CloseSocket(int fd) = 0;
-  // Accepts one connection that waits in the backlog, or -EAGAIN: for draining a cancelled listener.
+  // Accepts one connection that waits in the backlog, or -EAGAIN: for draining a cancelled
+  // listener.
   virtual int AcceptNow(int listener_fd) = 0;
   // shutdown(2) of the sending side. Returns 0 or -errno.
   virtual int ShutdownSend(int fd) = 0;
@@ -98,22 +108,25 @@ class Io {
   // Reads the peer's address (getpeername(2)). Returns 0 or -errno: the peer may be gone already.
   virtual int PeerAddress(int fd, SocketAddress* peer) = 0;
 
-  // --- Buffers --------------------------------------------------------------------------------------------
+  // --- Buffers
+  // --------------------------------------------------------------------------------------------
 
   virtual std::byte* BufferData(BufferId id) = 0;
   virtual size_t BufferSize(BufferGroup group) const = 0;
   virtual size_t BuffersTotal(BufferGroup group) const = 0;
   // How many buffers of the group the kernel may still choose from.
   virtual size_t BuffersFree(BufferGroup group) const = 0;
-  // Takes a buffer for edge's own use (plaintext of TLS, a head too large for its place); !valid() if none.
+  // Takes a buffer for edge's own use (plaintext of TLS, a head too large for its place); !valid()
+  // if none.
   virtual BufferId TakeBuffer(BufferGroup group) = 0;
   virtual void ReturnBuffer(BufferId id) = 0;
 
-  // --- The turn -------------------------------------------------------------------------------------------
+  // --- The turn
+  // -------------------------------------------------------------------------------------------
 
-  // Submits everything queued and waits until a completion is there, a doorbell rings, or `timeout_ns` has
-  // passed (negative: no limit; 0: do not wait). Does not run completions. Returns 0 or -errno of a kernel
-  // that cannot go on (never EINTR, ETIME, EAGAIN or EBUSY).
+  // Submits everything queued and waits until a completion is there, a doorbell rings, or
+  // `timeout_ns` has passed (negative: no limit; 0: do not wait). Does not run completions. Returns
+  // 0 or -errno of a kernel that cannot go on (never EINTR, ETIME, EAGAIN or EBUSY).
   virtual int Turn(int64_t timeout_ns) = 0;
 
   // Runs the handlers of at most `max` completions that have come. Returns how many it ran.

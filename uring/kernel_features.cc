@@ -212,6 +212,9 @@ absl::Status NextOfMultishot(const KernelFeatures& found, TrialRing* ring, std::
                              io_uring_cqe* completion) {
   const int error = ring->Next(completion);
   if (error != 0) return Failure(found, absl::StrCat("io_uring_enter for ", name), -error);
+  if (completion->res < 0 && completion->res != -EINVAL) {
+    return Failure(found, name, -completion->res);
+  }
   if (completion->res < 0 || (completion->flags & IORING_CQE_F_MORE) == 0) {
     return TooOld(found, name);
   }
@@ -243,7 +246,7 @@ absl::Status TryMultishotAccept(const KernelFeatures& found, TrialRing* ring, De
   io_uring_cqe completion;
   for (int i = 0; i < 2; ++i) {
     *client = Descriptor(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (connect(client->get(), generic, length) != 0) {
+    if (client->get() < 0 || connect(client->get(), generic, length) != 0) {
       return Failure(found, "connecting a Unix socket", errno);
     }
     if (absl::Status status =

@@ -43,8 +43,8 @@ absl::StatusOr<int> ListenOnce(const SocketAddress& address, bool dual_stack, bo
 
 absl::StatusOr<std::vector<int>> ListenShared(const SocketAddress& address, bool dual_stack,
                                               int count) {
-  // SO_REUSEPORT would also share the address with another process of this user, which nobody asked for.
-  // Without it the same bind tells.
+  // SO_REUSEPORT would also share the address with another process of this user, which nobody asked
+  // for. Without it the same bind tells.
   absl::StatusOr<int> probe = ListenOnce(address, dual_stack, /*shared=*/false);
   if (!probe.ok()) return probe.status();
   close(*probe);

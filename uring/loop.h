@@ -1,8 +1,9 @@
-// The turn of a worker: submit and wait, run completions, fire timers, run what was put off, hand returned
-// buffers to those who starve. One enter of the kernel per turn, as long as little is queued.
+// The turn of a worker: submit and wait, run completions, fire timers, run what was put off, hand
+// returned buffers to those who starve. One enter of the kernel per turn, as long as little is
+// queued.
 //
-// Time is read twice a turn: after the wait (it is "now" for everything in the turn) and at the end (the
-// difference is how long this turn kept the loop busy).
+// Time is read twice a turn: after the wait (it is "now" for everything in the turn) and at the end
+// (the difference is how long this turn kept the loop busy).
 //
 // Worker thread only.
 
@@ -19,8 +20,8 @@
 
 namespace edge::uring {
 
-// Something to be done at the end of the turn, embedded in its owner: the way out for calls that may not
-// run their caller's handler before they return.
+// Something to be done at the end of the turn, embedded in its owner: the way out for calls that
+// may not run their caller's handler before they return.
 class Deferred {
  public:
   using Handler = void (*)(void* owner);
@@ -41,9 +42,10 @@ class Deferred {
 // How long turns kept the loop busy, as a histogram with fixed bounds; published for /metrics.
 struct LoopCounters {
   static constexpr std::array<int64_t, 12> kBusyBoundsNs = {
-      5'000,     10'000,    25'000,     50'000,     100'000,    250'000,
+      5'000,   10'000,    25'000,    50'000,     100'000,    250'000,
       500'000, 1'000'000, 2'500'000, 10'000'000, 50'000'000, 250'000'000};
-  std::array<uint64_t, kBusyBoundsNs.size() + 1> busy_histogram{};  // the last: longer than all bounds
+  std::array<uint64_t, kBusyBoundsNs.size() + 1>
+      busy_histogram{};  // the last: longer than all bounds
   uint64_t turns = 0;
   int64_t busy_ns = 0;
   int64_t busy_max_ns = 0;
@@ -59,8 +61,8 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // One turn; waits at most until `latest_ns` (monotonic; INT64_MAX: no limit). Returns 0 or -errno of a
-  // kernel that cannot go on.
+  // One turn; waits at most until `latest_ns` (monotonic; INT64_MAX: no limit). Returns 0 or -errno
+  // of a kernel that cannot go on.
   int RunTurn(int64_t latest_ns = INT64_MAX);
 
   void Defer(Deferred& deferred);

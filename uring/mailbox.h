@@ -1,9 +1,9 @@
 // Messages from any thread to one: a lock-free list of nodes that the senders own the memory of.
 //
-// Push onto an empty list says that the owner of the mailbox must be woken (by a doorbell of its ring);
-// later pushes ride along, so there is one wake-up per batch and not one per message. TakeAll empties the
-// list in one exchange before anything in it is looked at, so a push that comes after sees an empty list
-// again and wakes: no wake-up is lost.
+// Push onto an empty list says that the owner of the mailbox must be woken (by a doorbell of its
+// ring); later pushes ride along, so there is one wake-up per batch and not one per message.
+// TakeAll empties the list in one exchange before anything in it is looked at, so a push that comes
+// after sees an empty list again and wakes: no wake-up is lost.
 
 #pragma once
 
@@ -17,8 +17,8 @@ struct MailboxNode {
 
 class Mailbox {
  public:
-  // Any thread. The node stays the sender's memory and is not touched until TakeAll has returned it. True:
-  // the list was empty, ring the owner.
+  // Any thread. The node stays the sender's memory and is not touched until TakeAll has returned
+  // it. True: the list was empty, ring the owner.
   bool Push(MailboxNode* node) {
     MailboxNode* head = head_.load(std::memory_order_relaxed);
     do {

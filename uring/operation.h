@@ -1,12 +1,13 @@
 // An asynchronous operation that lives inside its owner.
 //
-// An Operation is what the kernel (or the simulated kernel) is given as user data. It is embedded in the
-// object whose memory the operation uses, so nothing is allocated to start one, and the destructor CHECKs
-// the rule that keeps io_uring memory-safe: an owner is freed only after its last completion has come.
+// An Operation is what the kernel (or the simulated kernel) is given as user data. It is embedded
+// in the object whose memory the operation uses, so nothing is allocated to start one, and the
+// destructor CHECKs the rule that keeps io_uring memory-safe: an owner is freed only after its last
+// completion has come.
 //
-// user_data is the address in the low 48 bits and a 16-bit generation above it. Slots live in slabs whose
-// memory is never unmapped while the ring lives, so a completion that arrives for an earlier use of the
-// slot is recognised by its generation and counted, never delivered.
+// user_data is the address in the low 48 bits and a 16-bit generation above it. Slots live in slabs
+// whose memory is never unmapped while the ring lives, so a completion that arrives for an earlier
+// use of the slot is recognised by its generation and counted, never delivered.
 //
 // Worker thread only.
 
@@ -19,42 +20,46 @@
 
 namespace edge::uring {
 
-// Which pool of provided buffers a receive takes from; see io.h.
+// Which pool of provided buffers a receive takes from; see io.h. Clients and origins have pools of
+// their own: a request that waits for its response holds buffers of the one, and what it waits for
+// comes in the other, so that clients can not starve the responses that would free their buffers.
 enum class BufferGroup : uint8_t {
-  kHead = 0,  // small buffers: request and response heads, small bodies, handshakes
-  kBody = 1,  // large buffers: bodies whose length is known to be large
+  kHead = 0,    // small buffers for clients: request heads, small bodies, handshakes
+  kBody = 1,    // large buffers: bodies whose length is known to be large
+  kOrigin = 2,  // small buffers for origins: response heads, small bodies
 };
-inline constexpr int kBufferGroups = 2;
+inline constexpr int kBufferGroups = 3;
 
-// A provided buffer that the kernel has filled and edge now holds: the group in bit 15, the index below.
+// A provided buffer that the kernel has filled and edge now holds: the group in the upper two bits,
+// the index below.
 class BufferId {
  public:
   constexpr BufferId() = default;
   constexpr BufferId(BufferGroup group, uint16_t index)
-      : value_(static_cast<uint16_t>(static_cast<uint16_t>(group) << 15 | index)) {}
+      : value_(static_cast<uint16_t>(static_cast<uint16_t>(group) << 14 | index)) {}
   constexpr bool valid() const { return value_ != kNone; }
-  constexpr BufferGroup group() const { return static_cast<BufferGroup>(value_ >> 15); }
-  constexpr uint16_t index() const { return value_ & 0x7fff; }
+  constexpr BufferGroup group() const { return static_cast<BufferGroup>(value_ >> 14); }
+  constexpr uint16_t index() const { return value_ & 0x3fff; }
   constexpr bool operator==(const BufferId&) const = default;
 
  private:
-  static constexpr uint16_t kNone = 0xffff;
+  static constexpr uint16_t kNone = 0xffff;  // of a group that does not exist
   uint16_t value_ = kNone;
 };
-// Index 0x7fff of the body group would read as "none", so a group holds at most this many buffers.
-inline constexpr size_t kBuffersPerGroupMax = 0x7fff;
+inline constexpr size_t kBuffersPerGroupMax = 0x4000;
 
 struct Completion {
-  int32_t result = 0;  // what the system call would return, errors as -errno
-  BufferId buffer;     // filled by a receive that selected one
-  bool more = false;   // a multishot operation stays armed
+  int32_t result = 0;       // what the system call would return, errors as -errno
+  BufferId buffer;          // filled by a receive that selected one
+  bool more = false;        // a multishot operation stays armed
   bool bytes_left = false;  // a receive that left bytes in the socket (a hint)
 };
 
 class Operation {
  public:
   // Called by Io::Dispatch, never from within a call that starts or cancels an operation. Unless
-  // `completion.more`, the operation is no longer in flight and may be started again from the handler.
+  // `completion.more`, the operation is no longer in flight and may be started again from the
+  // handler.
   using Handler = void (*)(Operation& operation, const Completion& completion);
 
   Operation(void* owner, Handler handler) : owner_(owner), handler_(handler) {}

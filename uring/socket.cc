@@ -6,7 +6,8 @@
 
 namespace edge::uring {
 
-Socket::Socket(Loop* loop, Owner* owner) : loop_(loop), owner_(owner) {}
+Socket::Socket(Loop* loop, Owner* owner, BufferGroup small_buffers)
+    : loop_(loop), owner_(owner), small_buffers_(small_buffers) {}
 
 Socket::~Socket() { CHECK(state_ == State::kClosed) << "socket freed while open"; }
 
@@ -50,14 +51,14 @@ void Socket::ArmReceive() {
     case ReceiveMode::kOff:
       return;
     case ReceiveMode::kMultishot:
-      io.RecvMultishot(fd_, BufferGroup::kHead, receive_);
+      io.RecvMultishot(fd_, small_buffers_, receive_);
       return;
     case ReceiveMode::kOnce:
-      io.RecvOnce(fd_, BufferGroup::kHead, bytes_left_, receive_);
+      io.RecvOnce(fd_, small_buffers_, bytes_left_, receive_);
       return;
     case ReceiveMode::kOnceLarge: {
       const bool large_left = io.BuffersFree(BufferGroup::kBody) > 0;
-      io.RecvOnce(fd_, large_left ? BufferGroup::kBody : BufferGroup::kHead, bytes_left_, receive_);
+      io.RecvOnce(fd_, large_left ? BufferGroup::kBody : small_buffers_, bytes_left_, receive_);
       return;
     }
   }
@@ -93,11 +94,11 @@ void Socket::OnReceiveCompletion(const Completion& completion) {
   if (wanted_ == ReceiveMode::kOff || receive_ended_) return;
   if (completion.result == -ENOBUFS) {
     // Only small buffers are worth waiting for: a large receive falls back to one.
-    if (armed_ == ReceiveMode::kOnceLarge && loop_->io().BuffersFree(BufferGroup::kHead) > 0) {
+    if (armed_ == ReceiveMode::kOnceLarge && loop_->io().BuffersFree(small_buffers_) > 0) {
       armed_ = ReceiveMode::kOnce;
-      return loop_->io().RecvOnce(fd_, BufferGroup::kHead, true, receive_);
+      return loop_->io().RecvOnce(fd_, small_buffers_, true, receive_);
     }
-    if (!buffer_waiter_.waiting()) buffers.Wait(BufferGroup::kHead, buffer_waiter_);
+    if (!buffer_waiter_.waiting()) buffers.Wait(small_buffers_, buffer_waiter_);
     return;
   }
   ArmReceive();
@@ -141,13 +142,14 @@ void Socket::Close() {
   loop_->buffers().StopWaiting(buffer_waiter_);
   if (receive_.in_flight() && !receive_cancelled_) loop_->io().Cancel(receive_);
   if (send_.in_flight()) loop_->io().Cancel(send_);
-  // With nothing in flight no completion will come; the owner still hears of it later, never from here.
+  // With nothing in flight no completion will come; the owner still hears of it later, never from
+  // here.
   if (!receive_.in_flight() && !send_.in_flight()) loop_->Defer(close_deferred_);
 }
 
 void Socket::OnCloseDeferred() {
-  // Close may have been called from within the handler of the last completion, which then went on to
-  // FinishClose itself.
+  // Close may have been called from within the handler of the last completion, which then went on
+  // to FinishClose itself.
   if (state_ == State::kClosing) FinishClose();
 }
 

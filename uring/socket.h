@@ -1,4 +1,5 @@
-// A connected TCP socket on a loop: at most one receive and one send in flight, and one way to close.
+// A connected TCP socket on a loop: at most one receive and one send in flight, and one way to
+// close.
 //
 //            Connect()           completion
 //   kClosed ----------> kConnecting ------> kOpen
@@ -6,9 +7,10 @@
 //      +--------------------------------------+
 //   any but kClosed -- Close() --> kClosing -- last completion --> kClosed, Owner::OnClosed
 //
-// Closing is one sequence: no new operation, cancel those in flight, wait for their completions, close the
-// descriptor (close(2) with an armed receive would send no FIN), tell the owner. The owner may free the
-// socket's memory in OnClosed and at no other time; no other callback may outlive that.
+// Closing is one sequence: no new operation, cancel those in flight, wait for their completions,
+// close the descriptor (close(2) with an armed receive would send no FIN), tell the owner. The
+// owner may free the socket's memory in OnClosed and at no other time; no other callback may
+// outlive that.
 //
 // Worker thread only.
 
@@ -33,13 +35,14 @@ class Socket {
     kClosing,     // cancelled; waiting for the last completions
   };
 
-  // What is to be received next. The change from one armed mode to another cancels the old receive first;
-  // bytes that it still brings are delivered as usual.
+  // What is to be received next. The change from one armed mode to another cancels the old receive
+  // first; bytes that it still brings are delivered as usual.
   enum class ReceiveMode : uint8_t {
     kOff,        // nothing is asked for; bytes stay in the kernel
     kMultishot,  // small buffers, one completion each, until changed: idle connections and heads
     kOnce,       // one receive into a small buffer, then kOff
-    kOnceLarge,  // one receive into a large buffer, then kOff; a small one when large ones have run out
+    kOnceLarge,  // one receive into a large buffer, then kOff; a small one when large ones have run
+                 // out
   };
 
   class Owner {
@@ -57,20 +60,21 @@ class Socket {
     virtual void OnClosed(Socket& socket) = 0;
   };
 
-  Socket(Loop* loop, Owner* owner);  // neither owned; both outlive this
+  // Neither owned; both outlive this. `small_buffers`: the group for all but kOnceLarge.
+  Socket(Loop* loop, Owner* owner, BufferGroup small_buffers);
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
   ~Socket();
 
   // Takes over a connected descriptor. Only from kClosed.
   void Adopt(int fd);
-  // Starts to connect; OnConnected tells the end of it. Returns 0, or an errno when not even a descriptor
-  // was to be had (the state is still kClosed then). Only from kClosed.
+  // Starts to connect; OnConnected tells the end of it. Returns 0, or an errno when not even a
+  // descriptor was to be had (the state is still kClosed then). Only from kClosed.
   int Connect(const SocketAddress& address);
 
   void Receive(ReceiveMode mode);
-  // One send at a time. The bytes stay untouched until OnSent; `parts` only needs to live until the end of
-  // the turn.
+  // One send at a time. The bytes stay untouched until OnSent; `parts` only needs to live until the
+  // end of the turn.
   void Send(std::span<const iovec> parts);
   // Sends FIN once nothing is in flight to be sent. Receiving goes on.
   void ShutdownSend();
@@ -94,6 +98,7 @@ class Socket {
 
   Loop* const loop_;
   Owner* const owner_;
+  const BufferGroup small_buffers_;
   Operation receive_{this, Bind<&Socket::OnReceiveCompletion>()};
   Operation send_{this, Bind<&Socket::OnSendCompletion>()};
   BufferWaiter buffer_waiter_{this, [](void* self) { static_cast<Socket*>(self)->OnBufferFree(); }};

@@ -40,12 +40,12 @@ void TimerWheel::Stop(Timer& timer) {
 
 void TimerWheel::Insert(Timer& timer) {
   const int64_t reach = (int64_t{1} << (kSlotBits * kLevels)) - 1;
-  const int64_t tick =
-      std::clamp(timer.deadline_tick_, current_tick_ + 1, current_tick_ + reach);
-  // The level is the highest group of bits in which the deadline differs from now: all slots of that level
-  // between now and the deadline are then still ahead.
+  const int64_t tick = std::clamp(timer.deadline_tick_, current_tick_ + 1, current_tick_ + reach);
+  // The level is the highest group of bits in which the deadline differs from now: all slots of
+  // that level between now and the deadline are then still ahead.
   const uint64_t difference = static_cast<uint64_t>(tick ^ current_tick_);
-  const int level = std::min(static_cast<int>(std::bit_width(difference) - 1) / kSlotBits, kLevels - 1);
+  const int level =
+      std::min(static_cast<int>(std::bit_width(difference) - 1) / kSlotBits, kLevels - 1);
   const int slot = static_cast<int>(tick >> (level * kSlotBits)) & (kSlots - 1);
   Timer& head = levels_[level].slots[slot];
   timer.next_ = &head;

@@ -1,11 +1,13 @@
-// Timers of one loop: a hierarchical wheel (Varghese and Lauck, 1987) of intrusive timers, so that starting,
-// moving and stopping one costs a few instructions and no memory.
+// Timers of one loop: a hierarchical wheel (Varghese and Lauck, 1987) of intrusive timers, so that
+// starting, moving and stopping one costs a few instructions and no memory.
 //
-// A tick is 4.2 ms (2^22 ns); a timer fires in the first turn of the loop after its deadline, at most one
-// tick late by the wheel's own doing and never early. Five levels of 64 slots reach 52 days.
+// A tick is 4.2 ms (2^22 ns); a timer fires in the first turn of the loop after its deadline, at
+// most one tick late by the wheel's own doing and never early. Five levels of 64 slots reach 52
+// days.
 //
-// Deadlines that move with each request (keep-alive, for instance) should be moved lazily: keep the true
-// deadline in the owner, let the timer fire at the old one, and start it again for what is left.
+// Deadlines that move with each request (keep-alive, for instance) should be moved lazily: keep the
+// true deadline in the owner, let the timer fire at the old one, and start it again for what is
+// left.
 //
 // Worker thread only. Owners stop their timers before they die (the destructor CHECKs).
 
@@ -43,7 +45,8 @@ class Timer {
   Handler handler_ = nullptr;
 };
 
-// Makes a Timer handler of a member function: Timer timer_{this, BindTimer<&Connection::OnTimer>()}.
+// Makes a Timer handler of a member function: Timer timer_{this,
+// BindTimer<&Connection::OnTimer>()}.
 namespace internal {
 template <typename T>
 struct TimerOwnerOf;
@@ -71,12 +74,13 @@ class TimerWheel {
   void Start(Timer& timer, int64_t deadline_ns);
   void Stop(Timer& timer);
 
-  // Runs the handlers of all timers whose deadline is not after `now_ns`. Handlers may start and stop any
-  // timer; one started for a time already past fires in the next call.
+  // Runs the handlers of all timers whose deadline is not after `now_ns`. Handlers may start and
+  // stop any timer; one started for a time already past fires in the next call.
   void Advance(int64_t now_ns);
 
-  // Nanoseconds from `now_ns` until Advance may have something to do; -1 if there is no timer. May be
-  // earlier than the next deadline (where a slot of a coarse level must be spread over finer ones).
+  // Nanoseconds from `now_ns` until Advance may have something to do; -1 if there is no timer. May
+  // be earlier than the next deadline (where a slot of a coarse level must be spread over finer
+  // ones).
   int64_t NextDelayNs(int64_t now_ns) const;
 
   size_t armed() const { return armed_; }
@@ -90,7 +94,7 @@ class TimerWheel {
   struct Head : Timer {};
   struct Level {
     std::array<Head, kSlots> slots;  // of circular lists
-    uint64_t occupied = 0;            // a bit per slot that may have timers
+    uint64_t occupied = 0;           // a bit per slot that may have timers
   };
 
   void Insert(Timer& timer);
@@ -99,7 +103,7 @@ class TimerWheel {
   int64_t NextEventTick() const;
 
   std::array<Level, kLevels> levels_;
-  Head due_;  // timers taken out of their slots whose handlers have yet to run
+  Head due_;              // timers taken out of their slots whose handlers have yet to run
   int64_t current_tick_;  // every timer with a deadline up to this tick has fired
   size_t armed_ = 0;
 };

@@ -1,6 +1,5 @@
 #include "uring/uring_io.h"
 
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -36,16 +35,15 @@ absl::Status UringIo::SetUp(const UringOptions& options) {
   while (true) {
     io_uring_params params{};
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-                   IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-                   IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
+                   IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
+                   IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP;
     params.cq_entries = completion_entries;
     const int error = -io_uring_queue_init_params(submission_entries, &ring_, &params);
     if (error == 0) break;
     if (error != ENOMEM || submission_entries / 2 < kSubmissionEntriesMin) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("io_uring_setup of ", submission_entries, " entries failed: ",
-                       std::strerror(error),
-                       error == ENOMEM ? " (raise RLIMIT_MEMLOCK: ulimit -l)" : ""));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "io_uring_setup of ", submission_entries, " entries failed: ", std::strerror(error),
+          error == ENOMEM ? " (raise RLIMIT_MEMLOCK: ulimit -l)" : ""));
     }
     submission_entries /= 2;
     completion_entries /= 2;
@@ -66,6 +64,9 @@ absl::Status UringIo::SetUp(const UringOptions& options) {
   if (absl::Status status = SetUpGroup(BufferGroup::kHead, options.head); !status.ok()) {
     return status;
   }
+  if (absl::Status status = SetUpGroup(BufferGroup::kOrigin, options.origin); !status.ok()) {
+    return status;
+  }
   return SetUpGroup(BufferGroup::kBody, options.body);
 }
 
@@ -84,10 +85,11 @@ absl::Status UringIo::SetUpGroup(BufferGroup id, const BufferGroupOptions& optio
   group.ring = io_uring_setup_buf_ring(&ring_, group.ring_entries, static_cast<int>(id), 0, &error);
   if (group.ring == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("registering a ring of ", options.buffers,
-                                                      " buffers failed: ",
-                                                      std::strerror(-error)));
+                                                      " buffers failed: ", std::strerror(-error)));
   }
-  group.window = std::min(kFirstWindow, group.total);
+  // Half stays with edge: plaintext and large heads come out of it (TakeBuffer).
+  group.window_max = std::max(group.total / 2, 1u);
+  group.window = std::min(kFirstWindow, group.window_max);
   group.stack.reserve(group.total);
   for (uint32_t i = group.total; i > 0; --i) group.stack.push_back(static_cast<uint16_t>(i - 1));
   RefillGroup(group);
@@ -96,6 +98,8 @@ absl::Status UringIo::SetUpGroup(BufferGroup id, const BufferGroupOptions& optio
 
 UringIo::~UringIo() {
   if (!ring_ready_) return;
+  // Closes that are still queued. Fails harmlessly on another thread than the ring's.
+  Enter(0, 0, 0);
   for (int i = 0; i < kBufferGroups; ++i) {
     if (groups_[i].ring != nullptr) {
       io_uring_free_buf_ring(&ring_, groups_[i].ring, groups_[i].ring_entries, i);
@@ -104,7 +108,8 @@ UringIo::~UringIo() {
   io_uring_queue_exit(&ring_);
 }
 
-// --- Operations ---------------------------------------------------------------------------------------
+// --- Operations
+// ---------------------------------------------------------------------------------------
 
 io_uring_sqe* UringIo::NextSqe() {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
@@ -187,7 +192,8 @@ void UringIo::RingDoorbell(DoorbellTarget target) {
   sqe->user_data = kIgnored;
 }
 
-// --- Calls that return at once --------------------------------------------------------------------------
+// --- Calls that return at once
+// --------------------------------------------------------------------------
 
 int UringIo::OpenSocket(int family) {
   const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -205,8 +211,9 @@ void UringIo::CloseSocket(int fd) {
 }
 
 int UringIo::AcceptNow(int listener_fd) {
-  const int flags = fcntl(listener_fd, F_GETFL);
-  if (flags < 0 || fcntl(listener_fd, F_SETFL, flags | O_NONBLOCK) < 0) return -errno;
+  // The socket is blocking and nobody else accepts from it: what poll sees is still there for accept.
+  pollfd ready{.fd = listener_fd, .events = POLLIN, .revents = 0};
+  if (poll(&ready, 1, 0) <= 0) return -EAGAIN;
   const int fd = accept4(listener_fd, nullptr, nullptr, SOCK_CLOEXEC);
   return fd < 0 ? -errno : fd;
 }
@@ -224,7 +231,8 @@ int UringIo::PeerAddress(int fd, SocketAddress* peer) {
   return getpeername(fd, address, &peer->length) < 0 ? -errno : 0;
 }
 
-// --- Buffers ----------------------------------------------------------------------------------------------
+// --- Buffers
+// ----------------------------------------------------------------------------------------------
 
 std::byte* UringIo::BufferData(BufferId id) {
   const Group& group = groups_[static_cast<int>(id.group())];
@@ -257,19 +265,21 @@ BufferId UringIo::TakeBuffer(BufferGroup id) {
 }
 
 void UringIo::RefillGroup(Group& group) {
+  group.window_grown = false;
   int added = 0;
   while (group.in_kernel < group.window && !group.stack.empty()) {
     const uint16_t index = group.stack.back();
     group.stack.pop_back();
     io_uring_buf_ring_add(group.ring, group.memory.data() + size_t{index} * group.bytes_each,
-                          group.bytes_each, index,
-                          static_cast<int>(group.ring_entries - 1), added++);
+                          group.bytes_each, index, static_cast<int>(group.ring_entries - 1),
+                          added++);
     ++group.in_kernel;
   }
   if (added > 0) io_uring_buf_ring_advance(group.ring, added);
 }
 
-// --- The turn -----------------------------------------------------------------------------------------------
+// --- The turn
+// -----------------------------------------------------------------------------------------------
 
 // One io_uring_enter(2). liburing's own helpers cannot say NO_IOWAIT (2.9).
 int UringIo::Enter(unsigned wait_for, int64_t timeout_ns, unsigned flags) {
@@ -286,10 +296,9 @@ int UringIo::Enter(unsigned wait_for, int64_t timeout_ns, unsigned flags) {
   argument.sigmask_sz = _NSIG / 8;
   if (timeout_ns >= 0) argument.ts = reinterpret_cast<uint64_t>(&timespec);
   ++counters_.enters;
-  const int result =
-      io_uring_enter2(static_cast<unsigned>(enter_fd_), submit, wait_for,
-                      enter_flags_ | flags | IORING_ENTER_EXT_ARG,
-                      reinterpret_cast<sigset_t*>(&argument), sizeof argument);
+  const int result = io_uring_enter2(static_cast<unsigned>(enter_fd_), submit, wait_for,
+                                     enter_flags_ | flags | IORING_ENTER_EXT_ARG,
+                                     reinterpret_cast<sigset_t*>(&argument), sizeof argument);
   if (result >= 0) return 0;
   switch (-result) {
     case EINTR:
@@ -312,7 +321,8 @@ int UringIo::Turn(int64_t timeout_ns) {
 size_t UringIo::Dispatch(size_t max) {
   size_t ran = 0;
   while (ran < max) {
-    // Read anew each time: handlers never reap, but a full submission queue or an early submit may add.
+    // Read anew each time: handlers never reap, but a full submission queue or an early submit may
+    // add.
     const unsigned head = *ring_.cq.khead;
     if (head == __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE)) break;
     const io_uring_cqe cqe = ring_.cq.cqes[head & ring_.cq.ring_mask];
@@ -352,7 +362,11 @@ void UringIo::Run(const io_uring_cqe& cqe) {
   } else if (cqe.res == -ENOBUFS) {
     ++counters_.no_buffers;
     Group& group = groups_[operation->tag()];
-    if (!group.stack.empty()) group.window = std::min(group.window * 2, group.total);
+    // Once a turn: a batch may bring many of these for one reason.
+    if (!group.stack.empty() && !group.window_grown) {
+      group.window = std::min(group.window * 2, group.window_max);
+      group.window_grown = true;
+    }
   }
   operation->Complete(completion);
 }

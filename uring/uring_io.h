@@ -1,12 +1,12 @@
 // Io on io_uring: the kernel side of a worker.
 //
-// One ring per thread, created by that thread after it was pinned (SINGLE_ISSUER, DEFER_TASKRUN), with two
-// groups of provided buffers. A turn is one io_uring_enter that submits and waits.
+// One ring per thread, created by that thread after it was pinned (SINGLE_ISSUER, DEFER_TASKRUN),
+// with two groups of provided buffers. A turn is one io_uring_enter that submits and waits.
 //
-// Buffers: the kernel takes provided buffers in the order in which they were given, so handing it all of
-// them would cycle through the whole pool and find each one cold. It is given a window instead, refilled
-// from a stack of those used last; the window doubles when it turns out too small (ENOBUFS while edge still
-// has free ones).
+// Buffers: the kernel takes provided buffers in the order in which they were given, so handing it
+// all of them would cycle through the whole pool and find each one cold. It is given a window
+// instead, refilled from a stack of those used last; the window doubles, up to half of the pool,
+// when it turns out too small (ENOBUFS while edge still has free ones).
 //
 // Sockets stay blocking: with O_NONBLOCK set io_uring would answer EAGAIN instead of waiting.
 
@@ -26,14 +26,15 @@
 namespace edge::uring {
 
 struct BufferGroupOptions {
-  uint32_t buffers = 0;     // how many; at most kBuffersPerGroupMax
+  uint32_t buffers = 0;  // how many; at most kBuffersPerGroupMax
   uint32_t bytes_each = 0;
 };
 
 struct UringOptions {
   uint32_t submission_entries = 1024;
   uint32_t completion_entries = 16384;
-  BufferGroupOptions head{4096, 4096};
+  BufferGroupOptions head{2048, 4096};
+  BufferGroupOptions origin{2048, 4096};
   BufferGroupOptions body{512, 65536};
   // The kernel knows IORING_ENTER_NO_IOWAIT (6.15): an idle loop is then not shown as I/O wait.
   bool no_iowait = false;
@@ -41,8 +42,8 @@ struct UringOptions {
 
 class UringIo final : public Io {
  public:
-  // Call on the thread that will use it. Errors: FailedPrecondition with one line that names what the
-  // kernel refused; ResourceExhausted when not even the smallest ring fits into RLIMIT_MEMLOCK.
+  // Call on the thread that will use it. Errors: FailedPrecondition with one line that names what
+  // the kernel refused; ResourceExhausted when not even the smallest ring fits into RLIMIT_MEMLOCK.
   static absl::StatusOr<std::unique_ptr<UringIo>> Create(const UringOptions& options);
   ~UringIo() override;
 
@@ -79,8 +80,8 @@ class UringIo final : public Io {
   uint32_t completion_entries() const { return ring_.cq.ring_entries; }
 
  private:
-  // Sends queued beyond this are submitted within the batch: the bytes of many deferred sends would fall
-  // out of the cache before the kernel reads them.
+  // Sends queued beyond this are submitted within the batch: the bytes of many deferred sends would
+  // fall out of the cache before the kernel reads them.
   static constexpr size_t kEarlySubmitBytes = 64 << 10;
   static constexpr uint32_t kFirstWindow = 64;
 
@@ -95,6 +96,8 @@ class UringIo final : public Io {
     uint32_t total = 0;
     uint32_t in_kernel = 0;  // given to the kernel, not yet seen in a completion
     uint32_t window = 0;     // how many the kernel is to have
+    uint32_t window_max = 0;
+    bool window_grown = false;    // in this turn
     std::vector<uint16_t> stack;  // free and not with the kernel
     MemoryRegion memory;
   };
@@ -113,7 +116,8 @@ class UringIo final : public Io {
   int enter_fd_ = -1;
   size_t queued_send_bytes_ = 0;
   std::array<Group, kBufferGroups> groups_;
-  // Message headers of queued sends, one for each submission entry: the kernel reads them on submission.
+  // Message headers of queued sends, one for each submission entry: the kernel reads them on
+  // submission.
   std::unique_ptr<msghdr[]> messages_;
   IoCounters counters_;
 };

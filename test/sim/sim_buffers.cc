@@ -44,7 +44,7 @@ void Allow([[maybe_unused]] std::byte* memory, [[maybe_unused]] size_t size) {
 SimBuffers::SimBuffers(const SimBufferOptions& head, const SimBufferOptions& body,
                        uint32_t first_window, Random random)
     : random_(random) {
-  const std::array<SimBufferOptions, uring::kBufferGroups> options = {head, body};
+  const std::array<SimBufferOptions, uring::kBufferGroups> options = {head, body, head};
   for (int i = 0; i < uring::kBufferGroups; ++i) {
     CHECK_LE(options[i].buffers, uring::kBuffersPerGroupMax);
     Group& group = groups_[i];

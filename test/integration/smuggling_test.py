@@ -1,0 +1,169 @@
+"""Requests whose end two readers may see at different places: the origin must see nothing that it should not.
+
+Each case is sent on one connection with a second request, /smuggled, hidden where a lax reader would find it. Edge may
+refuse, or forward one well-framed request; it may never let /smuggled through as a request of its own, or forward framing
+that it received (HTTP1.md, "Smuggling classes").
+"""
+
+import harness
+
+HIDDEN = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+
+# {name: bytes behind "POST / HTTP/1.1\r\nHost: a\r\n"}. All of them must be refused.
+REFUSED = {
+    "CL.TE": f"Content-Length: {5 + len(HIDDEN)}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "TE.CL": f"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n{len(HIDDEN):x}\r\n{HIDDEN}\r\n0\r\n\r\n",
+    "TE.TE, second unknown": f"Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "TE.TE, first unknown": f"Transfer-Encoding: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "TE twice": f"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "chunked twice": f"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "leading comma": f"Transfer-Encoding: ,chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "identity, chunked": f"Transfer-Encoding: identity, chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "identity": f"Transfer-Encoding: identity\r\nContent-Length: 0\r\n\r\n{HIDDEN}",
+    "quoted": f'Transfer-Encoding: "chunked"\r\n\r\n0\r\n\r\n{HIDDEN}',
+    "parameter": f"Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "gzip, chunked": f"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "not last": f"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "empty TE": f"Transfer-Encoding:\r\nContent-Length: 0\r\n\r\n{HIDDEN}",
+    "empty TE alone": f"Transfer-Encoding: \r\n\r\n{HIDDEN}",
+    "space before the colon": f"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "tab before the colon": f"Content-Length\t: {len(HIDDEN)}\r\n\r\n{HIDDEN}",
+    "vertical tab": f"Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "NUL": f"Transfer-Encoding: chunked\x00\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "obs-fold": f"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "folded name": f"X: y\r\n Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "bare LF in the head": f"X: y\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "bare CR in the head": f"X: y\rTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{HIDDEN}",
+    "empty name": f": y\r\nContent-Length: 0\r\n\r\n{HIDDEN}",
+    "two lengths": f"Content-Length: 0\r\nContent-Length: {len(HIDDEN)}\r\n\r\n{HIDDEN}",
+    "list of lengths": f"Content-Length: 0, {len(HIDDEN)}\r\n\r\n{HIDDEN}",
+    "empty length": f"Content-Length:\r\n\r\n{HIDDEN}",
+    "plus": f"Content-Length: +{len(HIDDEN)}\r\n\r\n{HIDDEN}",
+    "minus": f"Content-Length: -{len(HIDDEN)}\r\n\r\n{HIDDEN}",
+    "hex length": f"Content-Length: 0x{len(HIDDEN):x}\r\n\r\n{HIDDEN}",
+    "length with a space": f"Content-Length: {len(HIDDEN)} 0\r\n\r\n{HIDDEN}",
+    "length that overflows": f"Content-Length: {2**64 + len(HIDDEN)}\r\n\r\n{HIDDEN}",
+    "second Host": f"Host: b\r\nContent-Length: 0\r\n\r\n{HIDDEN}",
+}
+
+# Chunked bodies that are wrong after the head was already forwarded: what the origin has is an incomplete request.
+BAD_CHUNKS = {
+    "minus size": f"-1\r\n{HIDDEN}",
+    "0x size": f"0x5\r\nhello\r\n0\r\n\r\n{HIDDEN}",
+    "empty size": f"\r\n{HIDDEN}",
+    "space before size": f" 5\r\nhello\r\n0\r\n\r\n{HIDDEN}",
+    "size that overflows": f"10000000000000005\r\nhello\r\n0\r\n\r\n{HIDDEN}",
+    "no CRLF after data": f"5\r\nhelloXX0\r\n\r\n{HIDDEN}",
+    "LF after size": f"5\nhello\r\n0\r\n\r\n{HIDDEN}",
+    "LF after data": f"5\r\nhello\n0\r\n\r\n{HIDDEN}",
+    "LF after last chunk": f"0\n\n{HIDDEN}",
+    "bare CR in extension": f"5;a\rb\r\nhello\r\n0\r\n\r\n{HIDDEN}",
+    "LF in extension": f"0;\n{HIDDEN}",
+    "NUL in size": f"5\x00\r\nhello\r\n0\r\n\r\n{HIDDEN}",
+}
+
+
+class SmugglingTest(harness.EdgeTest):
+    def setUp(self):
+        self.origin = self.start_raw_origin()
+        self.edge = self.start_edge(upstream=self.origin.url)
+
+    def exchange(self, data):
+        """All that a client gets for `data`, until edge closes."""
+        with harness.connect(self.edge.port) as client:
+            client.send(data)
+            client.close_write()
+            try:
+                return client.read_to_eof()
+            except harness.IncompleteMessage:
+                return bytes(client.received)
+
+    def expect_nothing_smuggled(self):
+        self.assertNotIn("/smuggled", [request.target for request in self.origin.requests])
+        for connection in self.origin.connections:
+            for request in connection.requests:
+                self.assertNotIn("smuggled", str(request.fields))
+
+    def test_ambiguous_heads_are_refused_and_the_origin_sees_nothing(self):
+        for name, rest in REFUSED.items():
+            with self.subTest(name=name):
+                before = len(self.origin.requests)
+                answer = self.exchange(f"POST / HTTP/1.1\r\nHost: a\r\n{rest}")
+                self.assertRegex(answer, rb"^HTTP/1\.1 (400|501) ")
+                self.assertEqual(answer.count(b"HTTP/1.1 "), 1, answer)
+                self.assertEqual(len(self.origin.requests), before)
+
+    def test_transfer_encoding_in_http_1_0_is_refused(self):
+        for connection in ("", "Connection: keep-alive\r\n"):
+            answer = self.exchange(f"POST / HTTP/1.0\r\nHost: a\r\n{connection}Transfer-Encoding: chunked\r\n\r\n"
+                                   f"0\r\n\r\n{HIDDEN}")
+            self.assertRegex(answer, rb"^HTTP/1\.[01] 400 ")
+        self.assertEqual(self.origin.requests, [])
+
+    def test_malformed_chunks_end_both_connections(self):
+        for name, body in BAD_CHUNKS.items():
+            with self.subTest(name=name):
+                answer = self.exchange(f"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}")
+                self.assertNotIn(b" 200 ", answer)
+                self.expect_nothing_smuggled()
+
+    def test_body_of_a_get_is_no_second_request(self):
+        """CL.0 and TE.0: an origin that ignores bodies of GET would read the body as a request."""
+        for framing in (f"Content-Length: {len(HIDDEN)}\r\n\r\n{HIDDEN}",
+                        f"Transfer-Encoding: chunked\r\n\r\n{len(HIDDEN):x}\r\n{HIDDEN}\r\n0\r\n\r\n"):
+            answer = self.exchange(f"GET / HTTP/1.1\r\nHost: a\r\n{framing}")
+            self.assertEqual(answer.count(b"HTTP/1.1 "), 1)
+            self.expect_nothing_smuggled()
+
+    def test_0_cl_with_expect_does_not_shift_the_next_request(self):
+        def refuse_early(connection):
+            connection.read_request_head()
+            connection.respond(200, "early")
+            connection.at_eof()
+
+        origin = self.start_raw_origin(refuse_early, harness.serve(harness.ok))
+        edge = self.start_edge(upstream=origin.url)
+        client = self.connect(edge.port)
+        client.send(f"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {len(HIDDEN)}\r\n\r\n")
+        self.assertEqual(client.read_response("POST").body, b"early")
+        try:
+            client.send(HIDDEN)
+        except ConnectionError:
+            pass
+        client.expect_closed()
+        self.assertNotIn("/smuggled", [request.target for request in origin.requests])
+
+    def test_chunk_extensions_and_sizes_are_not_forwarded_as_received(self):
+        answer = self.exchange("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+                               "005;ext=value\r\nhello\r\n000;last\r\n\r\n")
+        if answer.startswith(b"HTTP/1.1 200"):
+            self.assertEqual(self.origin.requests[-1].body, b"hello")
+            self.assertNotIn(b"ext", self.origin.received)
+
+    def test_name_with_underscore_does_not_pass_for_a_framing_field(self):
+        self.exchange(f"POST / HTTP/1.1\r\nHost: a\r\nContent_Length: {len(HIDDEN)}\r\n\r\n")
+        self.assertNotIn(b"Content_Length", self.origin.received)
+
+    def test_host_and_length_survive_whatever_connection_names(self):
+        answer = self.exchange("POST / HTTP/1.1\r\nHost: a\r\nConnection: host, content-length\r\n"
+                               f"Content-Length: {len(HIDDEN)}\r\n\r\n{HIDDEN}")
+        self.assertEqual(answer.count(b"HTTP/1.1 "), 1)
+        self.expect_nothing_smuggled()
+
+    def test_request_behind_an_error_is_never_served(self):
+        answer = self.exchange(f"GET / HTTP/1.1\r\nHost: a b\r\n\r\n{HIDDEN}")
+        self.assertTrue(answer.startswith(b"HTTP/1.1 400 "))
+        self.assertEqual(self.origin.requests, [])
+
+    def test_responses_cannot_be_split_by_the_origin(self):
+        """Two Content-Lengths, or a length with chunks, from the origin: nothing of it may reach the client as is."""
+        for fields in ("Content-Length: 5\r\nContent-Length: 40\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"):
+            with self.subTest(fields=fields):
+                origin = self.start_raw_origin(harness.serve(
+                    lambda request, fields=fields: f"HTTP/1.1 200 OK\r\n{fields}\r\nhello".encode()))
+                edge = self.start_edge("--upstream_timeout=1s", upstream=origin.url)
+                self.assertEqual(harness.get(edge.port).status, 502)
+
+
+if __name__ == "__main__":
+    harness.main()

@@ -1,0 +1,100 @@
+"""Time limits on clients: the whole request head, and connections that say nothing."""
+
+import threading
+import time
+
+import harness
+
+
+class HeaderTimeoutTest(harness.EdgeTest):
+    def expect_closed_or_408(self, client):
+        """A client that was slow gets 408 or nothing, and then the end."""
+        if not client.at_eof():
+            self.assertEqual(client.read_response().status, 408)
+            client.expect_closed()
+
+    def test_head_that_never_ends_is_cut_off(self):
+        edge = self.start_edge("--header_timeout=500ms", upstream=self.start_raw_origin().url)
+        for tls in (False, True):
+            with self.subTest(tls=tls):
+                client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
+                client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Never-")
+                self.expect_closed_or_408(client)
+
+    def test_limit_is_for_the_whole_head_not_for_silence(self):
+        """Slowloris: a byte now and then must not buy more time."""
+        edge = self.start_edge("--header_timeout=1s", upstream=self.start_raw_origin().url)
+        client = self.connect(edge.port)
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n")
+        started = time.monotonic()
+        closed = False
+        while not closed and time.monotonic() - started < harness.TIMEOUT_S:
+            try:
+                client.send("X")
+            except ConnectionError:
+                break
+            closed = client.has_input(0.1)
+        self.assertLess(time.monotonic() - started, 5 * harness.TIMEOUT_FACTOR)
+        self.expect_closed_or_408(client)
+
+    def test_tls_handshake_that_never_ends_is_cut_off(self):
+        edge = self.start_edge("--header_timeout=500ms")
+        client = self.connect(edge.tls_port)
+        client.send(b"\x16\x03\x01\x02\x00\x01")
+        client.read_to_eof()
+
+    def test_slow_body_is_no_slow_head(self):
+        edge = self.start_edge("--header_timeout=500ms", upstream=self.start_raw_origin().url)
+        client = self.connect(edge.port)
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+        for _ in range(10):
+            threading.Event().wait(0.1)
+            client.send("x")
+        self.assertEqual(client.read_response("POST").status, 200)
+
+    def test_limit_begins_anew_for_each_request(self):
+        edge = self.start_edge("--header_timeout=700ms", upstream=self.start_raw_origin().url)
+        client = self.connect(edge.port)
+        for _ in range(5):
+            threading.Event().wait(0.3)
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertEqual(client.read_response().status, 200)
+
+
+class IdleTimeoutTest(harness.EdgeTest):
+    def test_idle_keep_alive_connection_is_closed_without_a_word(self):
+        edge = self.start_edge("--idle_timeout=500ms", upstream=self.start_raw_origin().url)
+        for tls in (False, True):
+            with self.subTest(tls=tls):
+                client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
+                client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                client.read_response()
+                client.expect_closed()
+        harness.wait_until(lambda: edge.metrics().value("edge_connections_active") == 0, "no connection left")
+
+    def test_connection_that_never_says_anything_is_closed(self):
+        edge = self.start_edge("--idle_timeout=500ms", "--header_timeout=500ms")
+        client = self.connect(edge.port)
+        if not client.at_eof():
+            self.assertEqual(client.read_response().status, 408)
+
+    def test_waiting_for_a_slow_origin_is_not_idle(self):
+        def slow(connection):
+            request = connection.read_request()
+            threading.Event().wait(1.5)
+            connection.send(harness.ok(request))
+
+        edge = self.start_edge("--idle_timeout=500ms", upstream=self.start_raw_origin(slow).url)
+        self.assertEqual(harness.get(edge.port).status, 200)
+
+    def test_requests_keep_a_connection_alive(self):
+        edge = self.start_edge("--idle_timeout=700ms", upstream=self.start_raw_origin().url)
+        client = self.connect(edge.port)
+        for _ in range(6):
+            threading.Event().wait(0.25)
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertEqual(client.read_response().status, 200)
+
+
+if __name__ == "__main__":
+    harness.main()
