@@ -41,13 +41,13 @@ FaultPlan FaultPlan::Hidden(Random& random) {
   plan.doorbell_late = Knob(random, 0.1, 0.5);
   plan.stall = Knob(random, 0.001, 0.01);
   plan.stall_ns_max = random.Between(100'000, 20'000'000);
-  plan.accept_shortage = Knob(random, 0.02, 0.2);
   plan.first_window = static_cast<uint32_t>(random.Skewed(64));
   return plan;
 }
 
 FaultPlan FaultPlan::Any(Random& random) {
   FaultPlan plan = Hidden(random);
+  plan.accept_shortage = Knob(random, 0.02, 0.2);
   plan.accept_aborted = Knob(random, 0.02, 0.1);
   plan.connect_refused = Knob(random, 0.05, 0.5);
   plan.connect_unreachable = Knob(random, 0.02, 0.2);

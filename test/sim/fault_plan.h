@@ -16,35 +16,33 @@ namespace edge::sim {
 
 struct FaultPlan {
   // --- To be hidden
-  // -------------------------------------------------------------------------------------
 
-  double short_receive = 0;     // a receive brings less than there is and than there is room for
+  double short_receive = 0;     // a receive brings less than there is and there is room for
   double one_byte_receive = 0;  // ... a single byte
-  double short_send = 0;        // a send completes although the kernel has taken only a part
-  double multishot_ends = 0;    // a good completion is the last one of its multishot operation
+  double short_send = 0;        // a send completes although only a part has been taken
+  double multishot_ends = 0;    // a good completion is the last of its multishot operation
   double no_buffers = 0;        // ENOBUFS although buffers are free
-  double end_with_buffer = 0;   // a receive selects a buffer and returns 0 or an error with it
+  double end_with_buffer = 0;   // a receive returns 0 or an error together with a buffer
   double wrong_hint = 0;        // Completion::bytes_left is the opposite of the truth
-  double late_completion = 0;   // a completion is seen up to late_ns_max after it happened
+  double late_completion = 0;   // a completion is seen up to late_ns_max later
   int64_t late_ns_max = 0;
-  double reorder = 0;       // a completion waits some microseconds, so that others overtake it
-  double cancel_late = 0;   // a cancel takes effect later; the operation goes on until then
-  double cancel_loses = 0;  // a cancelled operation completes with what it can get at that moment
-  double completion_overflow =
-      0;                       // the completion queue is full: held back for a turn, multishots end
-  double early_submit = 0;     // what is queued is submitted in the middle of a batch
-  double spurious_wake = 0;    // a turn ends although nothing has come
-  double doorbell_merged = 0;  // a doorbell becomes one with another that is still to be seen
-  double doorbell_late = 0;    // ... arrives up to late_ns_max later
-  double stall = 0;            // the thread does not run for up to stall_ns_max, within a turn
+  double reorder = 0;              // ... some microseconds later, so that others overtake it
+  double cancel_late = 0;          // a cancel takes effect later, the operation goes on till then
+  double cancel_loses = 0;         // a cancelled operation completes with what it can get
+  double completion_overflow = 0;  // completions are held back for a turn, multishots end
+  double early_submit = 0;         // what is queued is submitted in the middle of a batch
+  double spurious_wake = 0;        // a turn ends although nothing has come
+  double doorbell_merged = 0;      // a doorbell becomes one with another that is still unseen
+  double doorbell_late = 0;        // ... arrives up to late_ns_max later
+  double stall = 0;                // the thread does not run for up to stall_ns_max
   int64_t stall_ns_max = 0;
-  double accept_shortage =
-      0;  // EMFILE, ENFILE, ENOBUFS or ENOMEM; the connection stays in the backlog
-  uint32_t first_window = 64;  // buffers that the kernel has at first, of those that are free
+  uint32_t first_window = 64;  // free buffers that the kernel is given at first
 
   // --- That a client may see
-  // ----------------------------------------------------------------------------
 
+  // EMFILE, ENFILE, ENOBUFS or ENOMEM. The connection stays in the backlog, but others that are
+  // idle may be closed for it.
+  double accept_shortage = 0;
   double accept_aborted = 0;  // ECONNABORTED; the connection is lost
   double connect_refused = 0;
   double connect_unreachable = 0;  // EHOSTUNREACH
@@ -56,8 +54,7 @@ struct FaultPlan {
   double peer_address_fails = 0;  // ENOTCONN
   size_t descriptors_max = SIZE_MAX;
 
-  // The worst that is still to be hidden, and everything; each knob off, low or high as `random`
-  // says.
+  // All that is to be hidden, and everything; each knob off, low or high as `random` says.
   static FaultPlan Hidden(Random& random);
   static FaultPlan Any(Random& random);
 };

@@ -24,8 +24,9 @@ constexpr int64_t kSecond = 1'000 * kMs;
 
 // Longer than all time-outs of a connection's exchanges, one after the other.
 constexpr int64_t kServingNsMax = 4 * 3600 * kSecond;
-// As --drain_timeout.
+// As --drain_timeout; and for peers that are only slow, where nothing may be cut.
 constexpr int64_t kDrainNsMax = 30 * kSecond;
+constexpr int64_t kCalmDrainNsMax = 600 * kSecond;
 constexpr int64_t kCloseNsMax = 10 * kSecond;
 // A loop that spins comes here long before its virtual time is up.
 constexpr uint64_t kTurnsMax = 3'000'000;
@@ -74,11 +75,14 @@ class Run {
  private:
   void MakeIo() {
     Random& random = world_.random;
-    const SimIoOptions options = {.head = {static_cast<uint32_t>(128 + random.Below(512)),
-                                           static_cast<uint32_t>(512 + random.Skewed(4096))},
-                                  .body = {static_cast<uint32_t>(8 + random.Below(16)),
-                                           static_cast<uint32_t>(4096 + random.Skewed(16384))},
-                                  .submission_entries = random.Skewed(1024)};
+    // Nobody promises an answer in time when buffers run out; that they do is part of any trouble.
+    const bool scarce = trouble_ == Trouble::kAny && random.Chance(0.5);
+    SimIoOptions options;
+    options.head = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(64)) : 4096,
+                    .bytes_each = static_cast<uint32_t>(512 + random.Skewed(4096))};
+    options.body = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(8)) : 32,
+                    .bytes_each = static_cast<uint32_t>(4096 + random.Skewed(16384))};
+    options.submission_entries = random.Skewed(1024);
     io_ = std::make_unique<SimIo>(network_.get(), options);
     server_address_ = SimAddress(1, 80);
     listener_fd_ = io_->AddListener(network_->Listen(server_address_, 1024));
@@ -156,7 +160,7 @@ class Run {
 
   void Drain(proxy::Worker& worker) {
     worker.BeginDrain();
-    RunUntilFinished(worker, kDrainNsMax);
+    RunUntilFinished(worker, Calm(trouble_) ? kCalmDrainNsMax : kDrainNsMax);
     if (worker.finished()) return;
     if (Calm(trouble_)) ledger_->Violation("the drain does not come to its end");
     worker.CloseAll();

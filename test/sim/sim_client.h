@@ -37,9 +37,14 @@ class SimClient final : public SimPeer, private HttpReader::Handler {
     return scenario_.exchange(script().exchanges[answered_]);
   }
 
+  const ExchangeScript& LastAnswered() const {
+    return scenario_.exchange(script().exchanges[answered_ == 0 ? 0 : answered_ - 1]);
+  }
+
   void OnConnected(int error, Endpoint* endpoint);
   void SendMore();
   void SendRequest(const ExchangeScript& exchange);
+  void Continue();
   void SendBody(const ExchangeScript& exchange);
   void Misbehave();
   void Finish();

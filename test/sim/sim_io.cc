@@ -51,7 +51,6 @@ SimIo::~SimIo() {
 }
 
 // --- Descriptors
-// ----------------------------------------------------------------------------------------
 
 SimIo::File& SimIo::FileOf(int fd, const char* what) {
   const auto found = files_.find(fd);
@@ -100,7 +99,6 @@ void SimIo::File::OnPending() {
 }
 
 // --- Starting operations
-// --------------------------------------------------------------------------------
 
 SimIo::Pending* SimIo::Find(Serial serial) {
   const auto found = pending_.find(serial);
@@ -198,7 +196,6 @@ void SimIo::CloseSocket(int fd) {
 }
 
 // --- Submission
-// -----------------------------------------------------------------------------------------
 
 void SimIo::Submit() {
   // Nothing below runs a handler, so nothing is added meanwhile.
@@ -310,7 +307,6 @@ void SimIo::CancelNow(Pending& pending) {
 }
 
 // --- The kernel's work
-// ----------------------------------------------------------------------------------
 
 void SimIo::ScheduleStep(Serial serial) {
   Pending* pending = Find(serial);
@@ -449,7 +445,6 @@ void SimIo::OnConnected(Serial serial, int error, Endpoint* endpoint) {
 }
 
 // --- Completions
-// ----------------------------------------------------------------------------------------
 
 void SimIo::End(Pending& pending, int64_t result) {
   Completion completion;
@@ -511,7 +506,6 @@ void SimIo::ReceiveDoorbell() {
 }
 
 // --- Calls that return at once
-// --------------------------------------------------------------------------
 
 int SimIo::OpenSocket(int family) {
   CHECK_EQ(family, AF_INET) << "the simulated network has IPv4 only";
@@ -549,7 +543,6 @@ int SimIo::PeerAddress(int fd, uring::SocketAddress* peer) {
 }
 
 // --- The turn
-// -------------------------------------------------------------------------------------------
 
 bool SimIo::OthersReady() const {
   const auto& ios = network_->world().ios;

@@ -460,7 +460,6 @@ TEST_F(SimIoTest, PollReportsReadinessUntilCancelled) {
 }
 
 // --- What ends the program
-// ------------------------------------------------------------------------------
 
 using SimIoDeathTest = SimIoTest;
 
@@ -523,7 +522,6 @@ TEST_F(SimIoDeathTest, BuffersAreReturnedOnce) {
 }
 
 // --- Whole runs
-// -----------------------------------------------------------------------------------------
 
 // Echoes what it receives from the buffers it was received into; the least that a server on Io must
 // do.

@@ -40,7 +40,6 @@ uring::SocketAddress SimAddress(uint8_t host, uint16_t port) {
 }
 
 // --- Endpoint
-// -------------------------------------------------------------------------------------------
 
 void Endpoint::Bytes::Consume(size_t bytes) {
   begin_ += bytes;
@@ -180,7 +179,6 @@ void Endpoint::Transfer() {
 }
 
 // --- Listener
-// -------------------------------------------------------------------------------------------
 
 Endpoint* Listener::Accept() {
   if (backlog_.empty()) return nullptr;
@@ -196,7 +194,6 @@ void Listener::Close() {
 }
 
 // --- SimNetwork
-// -----------------------------------------------------------------------------------------
 
 SimNetwork::SimNetwork(World* world) : world_(world), random_(world->random.Fork()) {}
 

@@ -82,7 +82,6 @@ void SimOrigin::OnPending() {
 }
 
 // --- Reading
-// --------------------------------------------------------------------------------------------
 
 void SimOrigin::Connection::OnBytes(std::string_view bytes) {
   if (state_ == State::kDone) return;
@@ -177,7 +176,6 @@ void SimOrigin::Connection::OnEnd(int error) {
 }
 
 // --- Answering
-// ------------------------------------------------------------------------------------------
 
 void SimOrigin::Connection::AnswerLater() {
   const int64_t delay_ns = random().Between(0, exchange_->answer.delay_ns);
