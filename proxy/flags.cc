@@ -74,7 +74,7 @@ Apply Paths(std::vector<std::string> Config::*field) {
   };
 }
 
-Apply OneOf(std::string Config::*field, std::vector<std::string> choices) {
+Apply OneOf(std::string Config::*field, const std::vector<std::string>& choices) {
   return [=](Config& config, std::string_view text) {
     if (std::find(choices.begin(), choices.end(), text) == choices.end()) {
       return Expected(text, absl::StrJoin(choices, " or "));

@@ -79,6 +79,7 @@ absl::StatusOr<std::vector<uring::SocketAddress>> Resolve(const std::string& hos
   while (!answer.done) {
     if (absl::Now() >= deadline) return error("no answer in time");
     std::vector<pollfd> polled;
+    polled.reserve(answer.waiting.size());
     for (const auto& [socket, events] : answer.waiting) {
       polled.push_back({.fd = socket, .events = events, .revents = 0});
     }
