@@ -119,6 +119,7 @@ absl::StatusOr<bssl::UniquePtr<SSL_CTX>> NewContext(const CertifiedKey& key,
   if (!tables->alpn_wire.empty()) SSL_CTX_set_alpn_select_cb(raw, &SelectAlpn, tables);
 
   std::vector<CRYPTO_BUFFER*> chain;
+  chain.reserve(key.chain.size());
   for (const bssl::UniquePtr<CRYPTO_BUFFER>& certificate : key.chain) {
     chain.push_back(certificate.get());
   }
