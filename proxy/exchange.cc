@@ -300,7 +300,7 @@ void Exchange::Finish(bool keep_alive) {
   ReleaseUpstream(false);
   response_state_ = ResponseState::kFinished;
   worker_->OnExchangeDone(*this);
-  return client_->FinishExchange(keep_alive && !worker_->draining());
+  return client_->FinishExchange(keep_alive);
 }
 
 std::string Exchange::DebugString() const {
