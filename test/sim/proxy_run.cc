@@ -113,8 +113,9 @@ class Run {
                     .bytes_each = static_cast<uint32_t>(512 + random.Skewed(4096))};
     options.origin = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(64)) : 512,
                       .bytes_each = static_cast<uint32_t>(512 + random.Skewed(4096))};
-    options.body = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(8)) : 32,
-                    .bytes_each = static_cast<uint32_t>(4096 + random.Skewed(16384))};
+    // The longest heads need to fit into one of these.
+    options.body = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(8)) : 128,
+                    .bytes_each = static_cast<uint32_t>(20'000 + random.Skewed(45'000))};
     options.submission_entries = random.Skewed(1024);
     io_ = std::make_unique<SimIo>(network_.get(), options);
     server_address_ = SimAddress(1, 80);
