@@ -3,11 +3,14 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "test/sim/random.h"
 
@@ -35,6 +38,20 @@ inline std::string BodyBytes(uint64_t key, uint64_t offset, size_t bytes) {
 
 inline bool IsBodyAt(uint64_t key, uint64_t offset, std::string_view bytes) {
   return bytes == BodyBytes(key, offset, bytes.size());
+}
+
+// Fields "X-Pad-N" of about `bytes` in all, which follow from a key as well: heads that are long.
+inline std::vector<std::pair<std::string, std::string>> PadFields(uint64_t key, size_t bytes) {
+  constexpr size_t kFieldBytesMax = 1500;
+  std::vector<std::pair<std::string, std::string>> fields;
+  while (bytes > 0) {
+    const size_t size = std::min(bytes, kFieldBytesMax);
+    std::string value = BodyBytes(key, fields.size() * kFieldBytesMax, size);
+    for (char& c : value) c = static_cast<char>('a' + (static_cast<unsigned char>(c) % 26));
+    fields.emplace_back("x-pad-" + std::to_string(fields.size()), std::move(value));
+    bytes -= size;
+  }
+  return fields;
 }
 
 // The keys of one exchange's two bodies.

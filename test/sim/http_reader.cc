@@ -142,6 +142,7 @@ bool HttpReader::OnLine() {
 
 bool HttpReader::OnStartLine() {
   head_ = {};
+  trailers_.clear();
   if (kind_ == Kind::kRequests) {
     const std::vector<std::string> parts = absl::StrSplit(line_, ' ');
     if (parts.size() != 3 || !IsToken(parts[0]) || parts[1].empty()) {
@@ -183,6 +184,7 @@ bool HttpReader::OnField() {
     for (const std::string_view forbidden : {"host", "content-length", "transfer-encoding"}) {
       if (name == forbidden) return Fail(absl::StrCat("in the trailers: ", name));
     }
+    trailers_.emplace_back(std::move(name), value);
     return true;
   }
   head_.fields.emplace_back(std::move(name), value);

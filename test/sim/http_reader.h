@@ -62,6 +62,8 @@ class HttpReader {
   void Stop() { state_ = State::kStopped; }
 
   bool between_messages() const { return state_ == State::kStartLine && line_.empty(); }
+  // Of the message that has just ended.
+  const std::vector<std::pair<std::string, std::string>>& trailers() const { return trailers_; }
   // Bytes that came after Stop.
   uint64_t left_over() const { return left_over_; }
   bool until_close() const { return state_ == State::kUntilClose; }
@@ -93,6 +95,7 @@ class HttpReader {
   Handler* const handler_;
   State state_ = State::kStartLine;
   ReadHead head_;
+  std::vector<std::pair<std::string, std::string>> trailers_;
   std::string line_;
   uint64_t body_left_ = 0;
   uint64_t left_over_ = 0;

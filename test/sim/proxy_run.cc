@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/access_log.h"
 #include "proxy/settings.h"
 #include "proxy/stats.h"
 #include "proxy/worker.h"
@@ -17,8 +18,6 @@
 namespace edge::sim {
 namespace {
 
-using uring::BufferGroup;
-
 constexpr int64_t kMs = 1'000'000;
 constexpr int64_t kSecond = 1'000 * kMs;
 
@@ -30,6 +29,36 @@ constexpr int64_t kCalmDrainNsMax = 600 * kSecond;
 constexpr int64_t kCloseNsMax = 10 * kSecond;
 // A loop that spins comes here long before its virtual time is up.
 constexpr uint64_t kTurnsMax = 3'000'000;
+
+// Stands where the control thread writes the access log: counts the lines, and gives a batch back
+// when it pleases.
+class SimLog final : public proxy::LogSink {
+ public:
+  SimLog(World* world, Random random) : world_(*world), random_(random) {}
+  uint64_t lines() const { return lines_; }
+  bool all_whole() const { return all_whole_; }
+  // The worker, whose memory they are, has gone.
+  void ForgetBatches() { batches_.clear(); }
+
+ private:
+  static constexpr int64_t kWriteNsMax = 5 * kSecond;
+
+  void Submit(proxy::LogBatch* batch) override {
+    lines_ += static_cast<uint64_t>(std::count(batch->text.begin(), batch->text.end(), '\n'));
+    all_whole_ = all_whole_ && batch->text.starts_with('{') && batch->text.ends_with("}\n");
+    batches_.push_back(batch);
+    world_.scheduler.After(random_.Between(0, kWriteNsMax), [this, batch] {
+      // Unless its worker has gone.
+      if (std::erase(batches_, batch) > 0) batch->home->Push(batch);
+    });
+  }
+
+  World& world_;
+  Random random_;
+  std::vector<proxy::LogBatch*> batches_;  // being written
+  uint64_t lines_ = 0;
+  bool all_whole_ = true;
+};
 
 bool Calm(Trouble trouble) { return trouble == Trouble::kNone || trouble == Trouble::kHidden; }
 
@@ -56,9 +85,11 @@ class Run {
       worker.Start();
       Serve(worker);
       Drain(worker);
+      worker.CloseAll();  // as its thread does at the end
       result_.retries = stats_->upstream_retries.Read();
       result_.reuses = stats_->upstream_reuses.Read();
     }
+    log_.ForgetBatches();
     io_->Turn(0);  // closes are queued
     CheckNothingIsLeft();
     // What is on its way still arrives.
@@ -78,10 +109,13 @@ class Run {
     // Nobody promises an answer in time when buffers run out; that they do is part of any trouble.
     const bool scarce = trouble_ == Trouble::kAny && random.Chance(0.5);
     SimIoOptions options;
-    options.head = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(64)) : 4096,
+    options.head = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(64)) : 512,
                     .bytes_each = static_cast<uint32_t>(512 + random.Skewed(4096))};
-    options.body = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(8)) : 32,
-                    .bytes_each = static_cast<uint32_t>(4096 + random.Skewed(16384))};
+    options.origin = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(64)) : 512,
+                      .bytes_each = static_cast<uint32_t>(512 + random.Skewed(4096))};
+    // The longest heads need to fit into one of these.
+    options.body = {.buffers = scarce ? 1 + static_cast<uint32_t>(random.Skewed(8)) : 128,
+                    .bytes_each = static_cast<uint32_t>(20'000 + random.Skewed(45'000))};
     options.submission_entries = random.Skewed(1024);
     io_ = std::make_unique<SimIo>(network_.get(), options);
     server_address_ = SimAddress(1, 80);
@@ -127,9 +161,11 @@ class Run {
     }
     stats_ = std::make_unique<proxy::WorkerStats>();
     proxy::WorkerOptions options;
-    options.settings = std::move(settings);
     options.listeners = {{.fd = listener_fd_, .tls = false}};
     options.stats = stats_.get();
+    settings->access_log = true;
+    options.settings = std::move(settings);
+    options.log_sink = &log_;
     options.random_seed = random.Next();
     return options;
   }
@@ -182,14 +218,18 @@ class Run {
     };
     expect_none(io_->operations_in_flight(), "operations in flight");
     expect_none(io_->open_sockets(), "sockets open");
-    for (const BufferGroup group : {BufferGroup::kHead, BufferGroup::kBody}) {
-      expect_none(io_->BuffersTotal(group) - io_->BuffersFree(group), "buffers not returned");
-    }
+    expect_none(io_->buffers_lent(), "buffers not returned");
     expect_none(stats_->connections_active.Read(), "connections active");
     expect_none(stats_->exchanges_active.Read(), "exchanges active");
     expect_none(stats_->upstream_active.Read(), "leases");
     expect_none(stats_->upstream_idle.Read(), "idle connections to origins");
     expect_none(stats_->ring_stale_completions.Read(), "stale completions");
+    uint64_t requests = 0;
+    for (const proxy::Counter& counter : stats_->requests_by_class) requests += counter.Read();
+    if (log_.lines() + stats_->access_log_dropped.Read() != requests || !log_.all_whole()) {
+      ledger_->Violation(
+          absl::StrCat("the access log has ", log_.lines(), " lines for ", requests, " requests"));
+    }
   }
 
   void JudgeExchanges() {
@@ -218,6 +258,7 @@ class Run {
   const Trouble trouble_;
   Scenario scenario_;
   ProxyRun result_;
+  SimLog log_{&world_, Random(1)};
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<SimNetwork> network_;
   std::unique_ptr<SimIo> io_;

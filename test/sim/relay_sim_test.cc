@@ -38,8 +38,8 @@ class RelayPair final : public Socket::Owner {
   RelayPair(uring::Loop* loop, int client_fd, const uring::SocketAddress& origin,
             Socket::ReceiveMode mode)
       : loop_(*loop),
-        client_(loop, this),
-        origin_(loop, this),
+        client_(loop, this, BufferGroup::kHead),
+        origin_(loop, this, BufferGroup::kOrigin),
         mode_(mode),
         origin_address_(origin) {
     client_.Adopt(client_fd);
@@ -222,10 +222,13 @@ uint64_t RunRelay(uint64_t seed, Trouble trouble, std::vector<std::string>* viol
   Ledger ledger(&scenario);
   SimNetwork network(&world);
   // A large receive falls back to a small buffer, so one of those must be left for each socket.
-  const auto buffers = static_cast<uint32_t>(2 * scenario.clients.size() + world.random.Below(64));
-  SimIo io(&network, {.head = {buffers, static_cast<uint32_t>(64 + world.random.Skewed(4000))},
-                      .body = {4, 16384},
-                      .submission_entries = 1 + world.random.Skewed(1000)});
+  SimIoOptions options;
+  options.head = {static_cast<uint32_t>(2 * scenario.clients.size() + world.random.Below(64)),
+                  static_cast<uint32_t>(64 + world.random.Skewed(4000))};
+  options.origin = options.head;
+  options.body = {4, 16384};
+  options.submission_entries = 1 + world.random.Skewed(1000);
+  SimIo io(&network, options);
   const uring::SocketAddress server_address = SimAddress(1, 80);
   const uring::SocketAddress origin_address = SimAddress(50, 8080);
   SimOrigin origin(&network, &scenario, 0, {.address = origin_address, .behind_proxy = false},
@@ -261,9 +264,7 @@ uint64_t RunRelay(uint64_t seed, Trouble trouble, std::vector<std::string>* viol
   io.Turn(0);
   if (io.operations_in_flight() != 0) ledger.Violation("operations in flight");
   if (io.open_sockets() != 0) ledger.Violation("sockets open");
-  for (const BufferGroup group : {BufferGroup::kHead, BufferGroup::kBody}) {
-    if (io.BuffersFree(group) != io.BuffersTotal(group)) ledger.Violation("buffers not returned");
-  }
+  if (io.buffers_lent() != 0) ledger.Violation("buffers not returned");
   if (trouble == Trouble::kNone || trouble == Trouble::kHidden) {
     for (uint64_t id = 0; id < scenario.exchanges.size(); ++id) {
       const Ledger::Entry& entry = ledger.entry(id);

@@ -63,12 +63,17 @@ class Maker {
       // Nothing follows on this connection.
       last = exchange.says_close || exchange.answer.tunnel || exchange.http10 ||
              exchange.answer.framing == Framing::kUntilClose || exchange.answer.early;
-      bytes += exchange.body_bytes + exchange.answer.body_bytes + exchange.tunnel_bytes;
+      bytes += exchange.body_bytes + exchange.answer.body_bytes + exchange.tunnel_bytes +
+               exchange.pad_bytes + exchange.answer.pad_bytes;
       client.exchanges.push_back(exchange.id);
       scenario_.exchanges.push_back(exchange);
     }
     client.pace = Pace::Any(random_, bytes);
     client.pipeline = random_.Chance(0.3) ? 1 + random_.Below(5) : 1;
+    // What ends the connection without order may destroy the responses that are still on their way.
+    if (client.pipeline > 1 && !must_succeed) {
+      for (const uint64_t id : client.exchanges) scenario_.exchanges[id].must_succeed = false;
+    }
     client.start_ns = random_.Between(0, random_.Chance(0.5) ? kMs : 2 * kSecond);
     client.think_ns_max = random_.Chance(0.7) ? 0 : random_.Between(0, kSecond);
     if (random_.Chance(0.2)) client.manners = Manners::kHalfCloses;
@@ -99,9 +104,13 @@ class Maker {
       exchange.expect_continue = !exchange.http10 && random_.Chance(0.2);
     }
     exchange.says_close = random_.Chance(0.1);
+    exchange.pad_bytes = PadBytes();
     MakeAnswer(exchange);
     return exchange;
   }
+
+  // Most heads are short; some are longer than what is at hand for them.
+  uint64_t PadBytes() { return random_.Chance(0.1) ? random_.Skewed(16'000) : 0; }
 
   void MakeAnswer(ExchangeScript& exchange) {
     AnswerScript& answer = exchange.answer;
@@ -111,6 +120,7 @@ class Maker {
     answer.delay_ns = random_.Chance(0.3) ? random_.Between(0, kSecond) : 0;
     answer.body_bytes = exchange.answer_has_body() ? BodyBytesOf(random_) : 0;
     answer.http10 = random_.Chance(0.05);
+    answer.pad_bytes = PadBytes();
     answer.says_close = answer.http10 || random_.Chance(0.1);
     answer.closes_silently = silent_closes_ && random_.Chance(0.4);
     if (exchange.answer_has_body()) {
@@ -175,15 +185,16 @@ std::string Scenario::Describe() const {
       const AnswerScript& answer = exchange.answer;
       absl::StrAppend(&text, "  ", id, ": ", exchange.method,
                       " framing=", kFramings[static_cast<int>(exchange.framing)],
-                      " bytes=", exchange.body_bytes);
+                      " bytes=", exchange.body_bytes, " pad=", exchange.pad_bytes);
       flag(exchange.http10, "http/1.0");
       flag(exchange.trailers, "trailers");
       flag(exchange.expect_continue, "expect");
       flag(exchange.says_close, "close");
-      absl::StrAppend(
-          &text, " -> ", answer.status, " framing=", kFramings[static_cast<int>(answer.framing)],
-          " bytes=", answer.body_bytes, " interim=", answer.interim_responses,
-          " delay_ms=", answer.delay_ns / kMs, " end=", kEnds[static_cast<int>(answer.end)]);
+      absl::StrAppend(&text, " -> ", answer.status,
+                      " framing=", kFramings[static_cast<int>(answer.framing)],
+                      " bytes=", answer.body_bytes, " pad=", answer.pad_bytes,
+                      " interim=", answer.interim_responses, " delay_ms=", answer.delay_ns / kMs,
+                      " end=", kEnds[static_cast<int>(answer.end)]);
       flag(answer.http10, "http/1.0");
       flag(answer.trailers, "trailers");
       flag(answer.says_close, "close");

@@ -33,6 +33,7 @@ struct AnswerScript {
   int status = 200;
   Framing framing = Framing::kLength;
   uint64_t body_bytes = 0;
+  uint64_t pad_bytes = 0;     // of fields in the head
   bool trailers = false;      // with kChunked
   int interim_responses = 0;  // 103 before the answer
   bool http10 = false;
@@ -51,6 +52,7 @@ struct ExchangeScript {
   bool http10 = false;
   Framing framing = Framing::kNone;  // of the request
   uint64_t body_bytes = 0;
+  uint64_t pad_bytes = 0;  // of fields in the head
   bool trailers = false;
   bool expect_continue = false;
   bool says_close = false;

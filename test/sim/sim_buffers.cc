@@ -41,10 +41,8 @@ void Allow([[maybe_unused]] std::byte* memory, [[maybe_unused]] size_t size) {
 
 }  // namespace
 
-SimBuffers::SimBuffers(const SimBufferOptions& head, const SimBufferOptions& body,
-                       uint32_t first_window, Random random)
+SimBuffers::SimBuffers(const Options& options, uint32_t first_window, Random random)
     : random_(random) {
-  const std::array<SimBufferOptions, uring::kBufferGroups> options = {head, body, head};
   for (int i = 0; i < uring::kBufferGroups; ++i) {
     CHECK_LE(options[i].buffers, uring::kBuffersPerGroupMax);
     Group& group = groups_[i];
@@ -138,6 +136,14 @@ std::byte* SimBuffers::Data(BufferId id) {
   CHECK(Of(id.group()).states.at(id.index()) == State::kLent)
       << "address asked of buffer " << id.index() << ", which edge does not hold";
   return Address(id);
+}
+
+size_t SimBuffers::lent() const {
+  size_t lent = 0;
+  for (int i = 0; i < uring::kBufferGroups; ++i) {
+    lent += total(static_cast<BufferGroup>(i)) - free(static_cast<BufferGroup>(i));
+  }
+  return lent;
 }
 
 BufferId SimBuffers::Take(BufferGroup id) {

@@ -29,8 +29,10 @@ struct SimBufferOptions {
 
 class SimBuffers {
  public:
-  SimBuffers(const SimBufferOptions& head, const SimBufferOptions& body, uint32_t first_window,
-             Random random);
+  // By the number of the group.
+  using Options = std::array<SimBufferOptions, uring::kBufferGroups>;
+
+  SimBuffers(const Options& options, uint32_t first_window, Random random);
   ~SimBuffers();
   SimBuffers(const SimBuffers&) = delete;
   SimBuffers& operator=(const SimBuffers&) = delete;
@@ -58,6 +60,8 @@ class SimBuffers {
     return Of(group).stack.size() + Of(group).window_buffers.size();
   }
   uring::BufferId Take(uring::BufferGroup group);
+  // Held by edge, or about to be.
+  size_t lent() const;
   void Return(uring::BufferId id);
 
  private:

@@ -108,6 +108,9 @@ void SimClient::SendRequest(const ExchangeScript& exchange) {
     absl::StrAppend(&head, "Transfer-Encoding: chunked\r\n");
     if (exchange.trailers) absl::StrAppend(&head, "Trailer: X-Sim-Trailer\r\n");
   }
+  for (const auto& [name, value] : PadFields(RequestBodyKey(exchange.id), exchange.pad_bytes)) {
+    absl::StrAppend(&head, name, ": ", value, "\r\n");
+  }
   if (exchange.expect_continue) absl::StrAppend(&head, "Expect: 100-continue\r\n");
   if (exchange.says_close) {
     absl::StrAppend(&head, "Connection: close\r\n");
@@ -169,6 +172,7 @@ void SimClient::OnHead(const ReadHead& head) {
   }
   if (head.interim()) {
     if (exchange.http10) ledger_.Violation(exchange.id, "1xx to an HTTP/1.0 client");
+    if (head.status == 103) ++interim_read_;
     if (head.status == 100 && awaiting_continue_ && sent_ == answered_ + 1) Continue();
     return;
   }
@@ -182,6 +186,7 @@ void SimClient::OnHead(const ReadHead& head) {
     if (*id != absl::StrCat(exchange.id)) {
       ledger_.Violation(exchange.id, absl::StrCat("got the response to exchange ", *id));
     }
+    CheckFields(head);
     if (head.status != exchange.answer.status) {
       ledger_.Violation(exchange.id, absl::StrCat("status ", head.status, " instead of ",
                                                   exchange.answer.status));
@@ -208,6 +213,24 @@ void SimClient::OnHead(const ReadHead& head) {
   }
 }
 
+void SimClient::CheckFields(const ReadHead& head) {
+  const ExchangeScript& exchange = answering();
+  if (head.Find("x-sim-hop") != nullptr) {
+    ledger_.Violation(exchange.id, "a field that the origin's Connection named");
+  }
+  for (const auto& [name, value] :
+       PadFields(ResponseBodyKey(exchange.id), exchange.answer.pad_bytes)) {
+    const std::string* found = head.Find(name);
+    if (found == nullptr || *found != value) {
+      ledger_.Violation(exchange.id, absl::StrCat("field ", name, " of the response"));
+    }
+  }
+  if (!exchange.http10 && interim_read_ != exchange.answer.interim_responses) {
+    ledger_.Violation(exchange.id, absl::StrCat(interim_read_, " interim responses instead of ",
+                                                exchange.answer.interim_responses));
+  }
+}
+
 void SimClient::OnBody(std::string_view bytes) {
   const ExchangeScript& exchange = answering();
   if (from_origin_) {
@@ -228,7 +251,13 @@ void SimClient::OnMessageEnd() {
   entry.outcome = from_origin_ ? Outcome::kFromOrigin : Outcome::kFromProxy;
   world().Log("client answered",
               {{"id", int64_t(exchange.id)}, {"status", entry.status}, {"origin", from_origin_}});
+  interim_read_ = 0;
   if (from_origin_) {
+    const bool trailers =
+        exchange.answer.trailers && !reader_.until_close() && exchange.answer_has_body();
+    if (trailers && reader_.trailers().size() != 1) {
+      ledger_.Violation(exchange.id, absl::StrCat(reader_.trailers().size(), " trailers"));
+    }
     const uint64_t expected = exchange.answer_has_body() ? exchange.answer.body_bytes : 0;
     if (body_read_ != expected) {
       ledger_.Violation(exchange.id,

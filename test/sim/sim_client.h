@@ -41,6 +41,7 @@ class SimClient final : public SimPeer, private HttpReader::Handler {
     return scenario_.exchange(script().exchanges[answered_ == 0 ? 0 : answered_ - 1]);
   }
 
+  void CheckFields(const ReadHead& head);
   void OnConnected(int error, Endpoint* endpoint);
   void SendMore();
   void SendRequest(const ExchangeScript& exchange);
@@ -73,6 +74,7 @@ class SimClient final : public SimPeer, private HttpReader::Handler {
   // Of the response that is being read.
   bool in_response_ = false;
   bool from_origin_ = false;
+  int interim_read_ = 0;
   bool last_response_ = false;  // the connection ends with it
   uint64_t body_read_ = 0;
   uint64_t tunnel_read_ = 0;

@@ -36,9 +36,11 @@ SimIo::SimIo(SimNetwork* network, const SimIoOptions& options)
       random_(network->world().random.Fork()),
       submission_entries_(options.submission_entries),
       handle_(static_cast<int>(network->world().ios.size())),
-      buffers_(options.head, options.body, network->world().faults.first_window, random_.Fork()) {
+      buffers_({options.head, options.body, options.origin}, network->world().faults.first_window,
+               random_.Fork()) {
   world().ios.push_back(this);
-  scratch_.resize(std::max(options.head.bytes_each, options.body.bytes_each));
+  scratch_.resize(
+      std::max({options.head.bytes_each, options.body.bytes_each, options.origin.bytes_each}));
 }
 
 SimIo::~SimIo() {

@@ -37,6 +37,7 @@ namespace edge::sim {
 struct SimIoOptions {
   SimBufferOptions head{64, 4096};
   SimBufferOptions body{16, 16384};
+  SimBufferOptions origin{64, 4096};
   size_t submission_entries = 1024;
 };
 
@@ -58,6 +59,8 @@ class SimIo final : public uring::Io {
   size_t operations_in_flight() const { return pending_.size(); }
   // Descriptors of sockets that are not closed, listeners aside.
   size_t open_sockets() const;
+  // Held by edge, of all groups.
+  size_t buffers_lent() const { return buffers_.lent(); }
   // What another thread's RingDoorbell does.
   void ReceiveDoorbell();
   bool completions_ready() const { return !visible_.empty() || !overflowed_.empty(); }

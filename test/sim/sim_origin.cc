@@ -123,6 +123,10 @@ void SimOrigin::Connection::OnHead(const ReadHead& head) {
 void SimOrigin::Connection::CheckHead(const ReadHead& head) {
   if (head.method != exchange_->method) Violation(absl::StrCat("method ", head.method));
   if (head.Count("host") != 1 || *head.Find("host") != "sim.test") Violation("Host");
+  for (const auto& [name, value] : PadFields(RequestBodyKey(exchange_->id), exchange_->pad_bytes)) {
+    const std::string* found = head.Find(name);
+    if (found == nullptr || *found != value) Violation(absl::StrCat("field ", name));
+  }
   if (!origin_.behind_proxy_) return;
   if (head.version != "HTTP/1.1") Violation(absl::StrCat("version ", head.version));
   for (const char* name : {"via", "x-request-id", "x-forwarded-for"}) {
@@ -148,6 +152,9 @@ void SimOrigin::Connection::OnMessageEnd() {
   if (body_read_ != exchange_->body_bytes) {
     Violation(
         absl::StrCat("looks complete with ", body_read_, " bytes of ", exchange_->body_bytes));
+  }
+  if (exchange_->trailers && reader_.trailers().size() != 1) {
+    Violation(absl::StrCat(reader_.trailers().size(), " trailers"));
   }
   ++entry().complete_at_origins;
   request_ended_ = true;
@@ -186,6 +193,9 @@ std::string SimOrigin::Connection::AnswerHead() const {
   const AnswerScript& answer = exchange_->answer;
   std::string head = absl::StrCat(answer.http10 ? "HTTP/1.0 " : "HTTP/1.1 ", answer.status,
                                   " Reason\r\nX-Sim-Id: ", exchange_->id, "\r\nServer: sim\r\n");
+  for (const auto& [name, value] : PadFields(ResponseBodyKey(exchange_->id), answer.pad_bytes)) {
+    absl::StrAppend(&head, name, ": ", value, "\r\n");
+  }
   if (answer.tunnel) {
     return absl::StrCat(head, "Connection: Upgrade\r\nUpgrade: sim\r\n\r\n");
   }
@@ -196,7 +206,11 @@ std::string SimOrigin::Connection::AnswerHead() const {
       absl::StrAppend(&head, "Transfer-Encoding: chunked\r\n");
     }
   }
-  if (answer.says_close) absl::StrAppend(&head, "Connection: close\r\n");
+  if (answer.says_close) {
+    absl::StrAppend(&head, "Connection: close\r\n");
+  } else if (origin_.behind_proxy_) {
+    absl::StrAppend(&head, "Connection: X-Sim-Hop\r\nX-Sim-Hop: for the next hop only\r\n");
+  }
   absl::StrAppend(&head, "\r\n");
   return head;
 }
