@@ -46,7 +46,7 @@ class ForwardWriter {
       const bool canonical = (field.flags & MessageHead::kFlagCanonical) != 0;
       if (!canonical || line != run_end) {
         Text({run, static_cast<size_t>(run_end - run)});
-        run = run_end = line;
+        run = line;
       }
       if (canonical) {
         run_end = head.block_ + field.value_begin + field.value_size + 2;

@@ -69,14 +69,12 @@ TEST(Smuggling, TeTeByEveryWayToHideOne) {
       "Transfer-Encoding: xchunked",
       "Transfer-Encoding : chunked",
       "Transfer-Encoding: x",
-      "Transfer-Encoding:\x0b"
-      "chunked",
+      "Transfer-Encoding:\013chunked",
       "Transfer-Encoding: chunked, x",
       "Transfer-Encoding: \"chunked\"",
       "Transfer-Encoding\r\n : chunked",
       "Transfer-Encoding: chunk\r\n ed",
-      "Transfer-Encoding:\xa0"
-      "chunked",
+      "Transfer-Encoding:\240chunked",
       " Transfer-Encoding: chunked",
       "X: y\nTransfer-Encoding: chunked",
       "X: y\rTransfer-Encoding: chunked",
