@@ -11,13 +11,14 @@ Acceptor::Acceptor(uring::Loop* loop, Owner* owner, int fd, bool tls)
 
 Acceptor::~Acceptor() {
   loop_->timers().Stop(backoff_);
+  loop_->timers().Stop(handshakes_);
   CHECK_LT(fd_, 0) << "acceptor freed while open";
 }
 
 void Acceptor::Start() { Arm(); }
 
 void Acceptor::Arm() {
-  if (fd_ < 0 || paused_ || draining_ || accept_.in_flight()) return;
+  if (fd_ < 0 || paused_ || stopped_ || accept_.in_flight()) return;
   loop_->io().AcceptMultishot(fd_, accept_);
 }
 
@@ -41,7 +42,7 @@ void Acceptor::OnAccept(const uring::Completion& completion) {
     owner_->OnAcceptFailed(error);
   }
   if (completion.more) return;
-  if (draining_) return FinishDrain();
+  if (stopped_) return FinishDrain();
   if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
     loop_->timers().Start(backoff_, loop_->now_ns() + kBackoffNs);
     return;
@@ -52,14 +53,22 @@ void Acceptor::OnAccept(const uring::Completion& completion) {
 void Acceptor::Drain() {
   if (fd_ < 0 || draining_) return;
   draining_ = true;
-  loop_->timers().Stop(backoff_);
-  if (!accept_.in_flight()) return FinishDrain();
-  loop_->io().Cancel(accept_);
+  loop_->io().RefuseHandshakes(fd_);
+  loop_->timers().Start(handshakes_, loop_->now_ns() + kHandshakesNs);
 }
 
 void Acceptor::Close() {
   discarding_ = true;
-  Drain();
+  Stop();
+}
+
+void Acceptor::Stop() {
+  if (fd_ < 0 || stopped_) return;
+  stopped_ = true;
+  loop_->timers().Stop(backoff_);
+  loop_->timers().Stop(handshakes_);
+  if (!accept_.in_flight()) return FinishDrain();
+  loop_->io().Cancel(accept_);
 }
 
 void Acceptor::FinishDrain() {
@@ -69,7 +78,7 @@ void Acceptor::FinishDrain() {
     if (fd < 0) break;
     owner_->OnAccepted(fd, tls_);
   }
-  loop_->io().CloseSocket(fd_);
+  loop_->io().CloseListener(fd_);
   fd_ = -1;
 }
 

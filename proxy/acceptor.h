@@ -28,8 +28,9 @@ class Acceptor {
   // Stops accepting and starts again; connections wait in the backlog meanwhile.
   void Pause();
   void Resume();
-  // Stops for good: accepts what waits in the backlog, so that nobody who got through the handshake
-  // is reset, then closes the socket.
+  // Stops for good, in a way that nobody who got through the handshake is reset: lets no new
+  // handshake begin, goes on accepting until those on their way must have ended, accepts what is
+  // left in the backlog, then closes the socket.
   void Drain();
   // Without serving the backlog.
   void Close();
@@ -38,19 +39,25 @@ class Acceptor {
  private:
   // After an error that a retry at once would only repeat.
   static constexpr int64_t kBackoffNs = 100'000'000;
+  // A handshake that has begun needs one round trip to the client: this is more than most. It costs
+  // those who connect in that time: they ask again after a second, and only then are refused.
+  static constexpr int64_t kHandshakesNs = 100'000'000;
 
   void OnAccept(const uring::Completion& completion);
   void Arm();
+  void Stop();
   void FinishDrain();
 
   uring::Loop* const loop_;
   Owner* const owner_;
   uring::Operation accept_{this, uring::Bind<&Acceptor::OnAccept>()};
   uring::Timer backoff_{this, uring::BindTimer<&Acceptor::Arm>()};
+  uring::Timer handshakes_{this, uring::BindTimer<&Acceptor::Stop>()};
   int fd_;
   const bool tls_;
   bool paused_ = false;
-  bool draining_ = false;
+  bool draining_ = false;    // no new handshakes
+  bool stopped_ = false;     // accepting nothing more, but for the backlog
   bool discarding_ = false;  // closing without serving the backlog
 };
 

@@ -98,9 +98,16 @@ class Io {
   virtual int OpenSocket(int family) = 0;
   // Queues the close of a socket that has no operation in flight. Cannot fail.
   virtual void CloseSocket(int fd) = 0;
+  // From now on this listener lets no handshake begin; those that have begun still end, and can be
+  // accepted. Their clients ask again, by then of another listener or in vain. Cannot fail: where
+  // the kernel does not know how, nothing happens.
+  virtual void RefuseHandshakes(int listener_fd) = 0;
   // Accepts one connection that waits in the backlog, or -EAGAIN: for draining a cancelled
   // listener.
   virtual int AcceptNow(int listener_fd) = 0;
+  // Closes a listener that has no operation in flight, before this returns: what the kernel accepts
+  // after the last AcceptNow is reset.
+  virtual void CloseListener(int listener_fd) = 0;
   // shutdown(2) of the sending side. Returns 0 or -errno.
   virtual int ShutdownSend(int fd) = 0;
   // Makes the close of this socket send RST instead of FIN (SO_LINGER of 0, socket(7)).

@@ -1,5 +1,6 @@
 #include "uring/uring_io.h"
 
+#include <linux/filter.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -8,6 +9,7 @@
 #include <bit>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "absl/log/check.h"
 #include "absl/log/log.h"
@@ -210,6 +212,21 @@ void UringIo::CloseSocket(int fd) {
   sqe->user_data = kIgnored;
 }
 
+void UringIo::RefuseHandshakes(int listener_fd) {
+  // The filter of a listener sees segments from their TCP header on (RFC 9293, section 3.1): those
+  // with SYN are dropped, the last one of a handshake is not.
+  constexpr uint32_t kFlagsOffset = 13;
+  constexpr uint32_t kSyn = 0x02;
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlagsOffset),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, kSyn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+  };
+  const sock_fprog filter{.len = static_cast<uint16_t>(std::size(program)), .filter = program};
+  setsockopt(listener_fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+}
+
 int UringIo::AcceptNow(int listener_fd) {
   // The socket is blocking and nobody else accepts from it: what poll sees is still there for
   // accept.
@@ -217,6 +234,12 @@ int UringIo::AcceptNow(int listener_fd) {
   if (poll(&ready, 1, 0) <= 0) return -EAGAIN;
   const int fd = accept4(listener_fd, nullptr, nullptr, SOCK_CLOEXEC);
   return fd < 0 ? -errno : fd;
+}
+
+void UringIo::CloseListener(int listener_fd) {
+  // shutdown(2) ends the listening even if the ring still holds a reference to the file.
+  shutdown(listener_fd, SHUT_RDWR);
+  close(listener_fd);
 }
 
 int UringIo::ShutdownSend(int fd) { return shutdown(fd, SHUT_WR) < 0 ? -errno : 0; }

@@ -59,7 +59,9 @@ class UringIo final : public Io {
 
   int OpenSocket(int family) override;
   void CloseSocket(int fd) override;
+  void RefuseHandshakes(int listener_fd) override;
   int AcceptNow(int listener_fd) override;
+  void CloseListener(int listener_fd) override;
   int ShutdownSend(int fd) override;
   void ResetOnClose(int fd) override;
   int PeerAddress(int fd, SocketAddress* peer) override;

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 from environment import TIMEOUT_S, find_program
+from tls_socket import TlsSocket
 from wire import Fields, Wire
 
 
@@ -22,8 +23,8 @@ def tls_context(minimum=ssl.TLSVersion.TLSv1_2, maximum=ssl.TLSVersion.TLSv1_3, 
     return context
 
 
-def connect(port, tls=False, host="127.0.0.1", receive_buffer=None, context=None):
-    """A Wire to host:port. receive_buffer makes a slow reader's window small."""
+def connect(port, tls=False, host="127.0.0.1", receive_buffer=None, context=None, session=None):
+    """A Wire to host:port. receive_buffer makes a slow reader's window small; session is one to resume."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -32,8 +33,7 @@ def connect(port, tls=False, host="127.0.0.1", receive_buffer=None, context=None
         sock.connect((host, port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
-            context = context or tls_context()
-            sock = context.wrap_socket(sock, server_hostname="localhost", suppress_ragged_eofs=False)
+            sock = TlsSocket(sock, context or tls_context(), "localhost", session)
     except BaseException:
         sock.close()
         raise

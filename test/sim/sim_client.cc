@@ -155,8 +155,11 @@ void SimClient::OnBytes(std::string_view bytes) {
     Abort();
     return Finish();
   }
-  // Who has not read the method does not know that HEAD has no body in its answer.
-  const bool tolerated = ledger_.entry(LastAnswered().id).status == 408 && LastAnswered().head();
+  // Who has not read the head, because it was late or too long for the memory at hand, does not
+  // know that HEAD has no body in its answer.
+  const int status = ledger_.entry(LastAnswered().id).status;
+  const bool unread = status == 408 || (status == 503 && LastAnswered().pad_bytes > 0);
+  const bool tolerated = unread && LastAnswered().head();
   if (reader_.left_over() > 0 && !tolerated) {
     ledger_.Violation(absl::StrCat("client ", index_, ": ", reader_.left_over(),
                                    " bytes after the last response"));
@@ -254,7 +257,7 @@ void SimClient::OnMessageEnd() {
   interim_read_ = 0;
   if (from_origin_) {
     const bool trailers =
-        exchange.answer.trailers && !reader_.until_close() && exchange.answer_has_body();
+        exchange.answer.trailers && !exchange.http10 && exchange.answer_has_body();
     if (trailers && reader_.trailers().size() != 1) {
       ledger_.Violation(exchange.id, absl::StrCat(reader_.trailers().size(), " trailers"));
     }

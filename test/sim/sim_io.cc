@@ -215,7 +215,6 @@ void SimIo::Submit() {
         if (file.endpoint != nullptr) {
           file.reset_on_close ? file.endpoint->Abort() : file.endpoint->Close();
         }
-        if (file.listener != nullptr) file.listener->Close();
         files_.erase(submission.handle);
         break;
       }
@@ -516,6 +515,13 @@ int SimIo::OpenSocket(int family) {
   return NewFile();
 }
 
+void SimIo::RefuseHandshakes(int listener_fd) {
+  File& file = FileOf(listener_fd, "refuse handshakes");
+  CHECK(file.listener != nullptr);
+  world().Log("refuse handshakes", {{"fd", listener_fd}});
+  file.listener->RefuseHandshakes();
+}
+
 int SimIo::AcceptNow(int listener_fd) {
   File& file = FileOf(listener_fd, "accept");
   CHECK(file.listener != nullptr);
@@ -528,6 +534,15 @@ int SimIo::AcceptNow(int listener_fd) {
   endpoint->set_observer(files_[fd].get());
   world().Log("accepted now", {{"fd", fd}, {"end", endpoint->id()}});
   return fd;
+}
+
+void SimIo::CloseListener(int listener_fd) {
+  File& file = FileOf(listener_fd, "close");
+  CHECK(file.listener != nullptr && file.accept == 0)
+      << "listener " << listener_fd << " closed with an operation in flight";
+  world().Log("close", {{"fd", listener_fd}});
+  file.listener->Close();
+  files_.erase(listener_fd);
 }
 
 int SimIo::ShutdownSend(int fd) {

@@ -80,7 +80,9 @@ class SimIo final : public uring::Io {
 
   int OpenSocket(int family) override;
   void CloseSocket(int fd) override;
+  void RefuseHandshakes(int listener_fd) override;
   int AcceptNow(int listener_fd) override;
+  void CloseListener(int listener_fd) override;
   int ShutdownSend(int fd) override;
   void ResetOnClose(int fd) override { FileOf(fd, "linger").reset_on_close = true; }
   int PeerAddress(int fd, uring::SocketAddress* peer) override;

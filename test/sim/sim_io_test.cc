@@ -404,7 +404,7 @@ TEST_F(SimIoTest, ClosedListenerResetsItsBacklogAndRefuses) {
   network_.Connect(SimAddress(2, 1), SimAddress(1, kPort),
                    [&](int, Endpoint* endpoint) { peer_.Attach(endpoint, Pace{}); });
   Run();
-  io_->CloseSocket(listener_fd);
+  io_->CloseListener(listener_fd);
   Run();
   EXPECT_EQ(peer_.end, ECONNRESET);
   int refused = 0;

@@ -235,7 +235,7 @@ void SimNetwork::OnSyn(std::shared_ptr<Syn> syn) {
     return;
   }
   Listener* listener = all[random_.Below(all.size())];
-  if (listener->backlog_.size() >= listener->backlog_max_) {
+  if (listener->refusing_ || listener->backlog_.size() >= listener->backlog_max_) {
     if (++syn->tries == kSynTriesMax) return syn->done(ETIMEDOUT, nullptr);
     world_->scheduler.After(kSynRetryNs, [this, syn] { OnSyn(syn); });
     return;

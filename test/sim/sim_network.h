@@ -130,6 +130,8 @@ class Listener {
   bool pending() const { return !backlog_.empty(); }
   // The connection that has waited longest; nullptr if there is none.
   Endpoint* Accept();
+  // Connects that come from now on get no answer, and are tried again.
+  void RefuseHandshakes() { refusing_ = true; }
   // Resets what is in the backlog; connects are refused from now on.
   void Close();
   bool closed() const { return closed_; }
@@ -139,6 +141,7 @@ class Listener {
   std::deque<Endpoint*> backlog_;
   size_t backlog_max_ = 0;
   Observer* observer_ = nullptr;
+  bool refusing_ = false;
   bool closed_ = false;
 };
 

@@ -2,6 +2,8 @@
 
 #include "uring/uring_io.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,6 +31,16 @@ constexpr UringOptions kSmall{.submission_entries = 64,
 // hang.
 constexpr int kTurnsMax = 2000;
 constexpr int64_t kTurnNs = 10'000'000;
+
+// Port 0 of 127.0.0.1.
+SocketAddress Loopback() {
+  SocketAddress address;
+  auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
+  v4.sin_family = AF_INET;
+  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.length = sizeof v4;
+  return address;
+}
 
 class UringIoTest : public testing::Test {
  protected:
@@ -219,11 +231,7 @@ TEST_F(UringIoTest, ClosingWithOperationsInFlightWaitsForThem) {
 }
 
 TEST_F(UringIoTest, AcceptsWhatConnectsAndConnectsWhatListens) {
-  SocketAddress address;
-  auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
-  v4.sin_family = AF_INET;
-  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.length = sizeof v4;
+  SocketAddress address = Loopback();
   const absl::StatusOr<std::vector<int>> listeners = ListenShared(address, false, 1);
   ASSERT_TRUE(listeners.ok()) << listeners.status();
 
@@ -256,18 +264,50 @@ TEST_F(UringIoTest, AcceptsWhatConnectsAndConnectsWhatListens) {
   }
   io_->Cancel(acceptor.accept);
   ASSERT_TRUE(RunUntil([&] { return acceptor.ended; }));
-  io_->CloseSocket(listeners->front());
+  io_->CloseListener(listeners->front());
   ASSERT_TRUE(RunUntil([&] {
     return std::all_of(peers.begin(), peers.end(), [](const auto& peer) { return peer->closed; });
   }));
 }
 
+// What the kernel says of a client's connection: on loopback a handshake ends within connect(2).
+uint8_t TcpState(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_state : 0;
+}
+
+TEST_F(UringIoTest, AListenerThatRefusesHandshakesKeepsThoseThatHaveEnded) {
+  SocketAddress address = Loopback();
+  const absl::StatusOr<std::vector<int>> listeners = ListenShared(address, false, 1);
+  ASSERT_TRUE(listeners.ok()) << listeners.status();
+  const int listener = listeners->front();
+  address = *LocalAddress(listener);
+  int clients[3];
+  for (int& fd : clients) fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+  connect(clients[0], address.get(), address.length);
+  EXPECT_EQ(TcpState(clients[0]), TCP_ESTABLISHED);
+  io_->RefuseHandshakes(listener);
+  connect(clients[1], address.get(), address.length);
+  EXPECT_EQ(TcpState(clients[1]), TCP_SYN_SENT);
+
+  const int accepted = io_->AcceptNow(listener);
+  EXPECT_GE(accepted, 0);
+  EXPECT_EQ(io_->AcceptNow(listener), -EAGAIN);
+  EXPECT_EQ(write(clients[0], "x", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(read(accepted, &byte, 1), 1);
+
+  io_->CloseListener(listener);
+  connect(clients[2], address.get(), address.length);
+  EXPECT_EQ(TcpState(clients[2]), TCP_CLOSE);
+  for (const int fd : clients) close(fd);
+  close(accepted);
+}
+
 TEST_F(UringIoTest, AFailedConnectTellsWhy) {
-  SocketAddress address;
-  auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
-  v4.sin_family = AF_INET;
-  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.length = sizeof v4;
+  SocketAddress address = Loopback();
   const absl::StatusOr<std::vector<int>> listeners = ListenShared(address, false, 1);
   ASSERT_TRUE(listeners.ok());
   const SocketAddress nobody = *LocalAddress(listeners->front());
