@@ -63,15 +63,13 @@ void Transport::Receive(Socket::ReceiveMode mode) {
   socket_.Receive(mode);
 }
 
-void Transport::OnReceived(Socket&, BufferId buffer, uint32_t size) {
+void Transport::OnReceived(Socket&, BufferId buffer, uint32_t size, bool more) {
   bytes_received_ += size;
-  if (tls_ == nullptr) {
-    wanted_ = socket_.receive_mode();
-    input_.Append(buffer, size);
-    return owner_->OnInput();
-  }
-  tls_->cipher_input.Append(buffer, size);
-  Decrypt();
+  (tls_ == nullptr ? input_ : tls_->cipher_input).Append(buffer, size);
+  if (more) return;
+  if (tls_ != nullptr) return Decrypt();
+  wanted_ = socket_.receive_mode();
+  owner_->OnInput();
 }
 
 // Turns ciphertext into plaintext as far as there is room for it. The owner is called once per

@@ -104,7 +104,7 @@ class Transport final : private uring::Socket::Owner {
 
  private:
   void OnConnected(uring::Socket&, int error) override;
-  void OnReceived(uring::Socket&, uring::BufferId buffer, uint32_t size) override;
+  void OnReceived(uring::Socket&, uring::BufferId buffer, uint32_t size, bool more) override;
   void OnReceiveEnd(uring::Socket&, int error) override;
   void OnSent(uring::Socket&, int32_t result) override;
   void OnClosed(uring::Socket&) override;

@@ -44,13 +44,20 @@ void BufferLoans::WakeWaiters() {
     BufferWaiter& head = groups_[i].waiters;
     // Waking more than there are buffers would only make the rest fail and queue up again, at the
     // end.
-    for (size_t free = io_->BuffersFree(static_cast<BufferGroup>(i));
-         free > 0 && head.next_ != &head; --free) {
+    const auto group = static_cast<BufferGroup>(i);
+    const bool large = group == BufferGroup::kBody;
+    for (size_t left = large ? kLargePerTurnMax : io_->BuffersFree(group);
+         left > 0 && head.next_ != &head; --left) {
       BufferWaiter& waiter = *head.next_;
       StopWaiting(waiter);
       waiter.handler_(waiter.owner_);
     }
   }
+}
+
+bool BufferLoans::anyone_ready() const {
+  const BufferWaiter& head = groups_[static_cast<int>(BufferGroup::kBody)].waiters;
+  return waiting_ > 0 && head.next_ != &head;
 }
 
 }  // namespace edge::uring

@@ -93,10 +93,17 @@ class BufferLoans {
   void Wait(BufferGroup group, BufferWaiter& waiter);
   void StopWaiting(BufferWaiter& waiter);
   // Runs the handlers of as many waiters as there are buffers free; called by the loop once a turn.
+  // Of those that wait for large ones a few each turn, even if there is none: they take turns to
+  // fetch what is in the kernel already, so that few bytes are between the two sides of connections
+  // at a time and are still in the cache when they go out.
   void WakeWaiters();
   bool anyone_waiting() const { return waiting_ > 0; }
+  // Some can go on in the next turn, whatever happens.
+  bool anyone_ready() const;
 
  private:
+  static constexpr size_t kLargePerTurnMax = 4;
+
   struct Group {
     std::unique_ptr<uint16_t[]> references;
     std::unique_ptr<Link[]> links;

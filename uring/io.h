@@ -73,6 +73,11 @@ class Io {
   // them before it tries.
   virtual void RecvOnce(int fd, BufferGroup group, bool bytes_expected, Operation& operation) = 0;
 
+  // Receives what is there now into buffers that edge has taken (TakeBuffer) and keeps, whatever
+  // the result, filling one after the other; -EAGAIN if nothing is there. At most
+  // kBuffersPerReceiveMax.
+  virtual void RecvNow(int fd, std::span<const BufferId> buffers, Operation& operation) = 0;
+
   // Sends the bytes of `parts` in order; completes when all of them are with the kernel
   // (MSG_WAITALL), or short, or with an error. At most one send may be in flight on a socket.
   virtual void Send(int fd, std::span<const iovec> parts, Operation& operation) = 0;
@@ -99,9 +104,9 @@ class Io {
   // Queues the close of a socket that has no operation in flight. Cannot fail.
   virtual void CloseSocket(int fd) = 0;
   // From now on this listener lets no handshake begin; those that have begun still end, and can be
-  // accepted. Their clients ask again, by then of another listener or in vain. Cannot fail: where
-  // the kernel does not know how, nothing happens.
-  virtual void RefuseHandshakes(int listener_fd) = 0;
+  // accepted. The clients ask again, by then of another listener or in vain. Returns 0 or -errno:
+  // some sandboxes forbid socket filters, and nothing happens then.
+  virtual int RefuseHandshakes(int listener_fd) = 0;
   // Accepts one connection that waits in the backlog, or -EAGAIN: for draining a cancelled
   // listener.
   virtual int AcceptNow(int listener_fd) = 0;

@@ -11,7 +11,7 @@ Loop::~Loop() { CHECK(deferred_first_ == nullptr) << "loop freed with deferred w
 
 int Loop::RunTurn(int64_t latest_ns) {
   int64_t timeout_ns = -1;
-  if (more_completions_ || deferred_first_ != nullptr) {
+  if (more_completions_ || deferred_first_ != nullptr || buffers_.anyone_ready()) {
     timeout_ns = 0;
   } else {
     timeout_ns = timers_.NextDelayNs(now_ns_);

@@ -47,6 +47,8 @@ class BufferId {
   uint16_t value_ = kNone;
 };
 inline constexpr size_t kBuffersPerGroupMax = 0x4000;
+// One RecvNow fills.
+inline constexpr size_t kBuffersPerReceiveMax = 4;
 
 struct Completion {
   int32_t result = 0;       // what the system call would return, errors as -errno

@@ -31,6 +31,7 @@ int Socket::Connect(const SocketAddress& address) {
 
 void Socket::Receive(ReceiveMode mode) {
   if (state_ != State::kOpen || receive_ended_) return;
+  if (buffer_waiter_.waiting() && mode == wanted_) return;
   wanted_ = mode;
   if (receive_.in_flight()) {
     if (armed_ != mode && !receive_cancelled_) {
@@ -51,23 +52,44 @@ void Socket::ArmReceive() {
     case ReceiveMode::kOff:
       return;
     case ReceiveMode::kMultishot:
-      io.RecvMultishot(fd_, small_buffers_, receive_);
-      return;
+      receive_group_ = small_buffers_;
+      return io.RecvMultishot(fd_, small_buffers_, receive_);
     case ReceiveMode::kOnce:
-      io.RecvOnce(fd_, small_buffers_, bytes_left_, receive_);
-      return;
-    case ReceiveMode::kOnceLarge: {
-      const bool large_left = io.BuffersFree(BufferGroup::kBody) > 0;
-      io.RecvOnce(fd_, large_left ? BufferGroup::kBody : small_buffers_, bytes_left_, receive_);
-      return;
-    }
+      receive_group_ = small_buffers_;
+      return io.RecvOnce(fd_, small_buffers_, bytes_left_, receive_);
+    case ReceiveMode::kOnceLarge:
+      if (bytes_left_) return loop_->buffers().Wait(BufferGroup::kBody, buffer_waiter_);
+      receive_group_ = BufferGroup::kBody;
+      return io.RecvOnce(fd_, BufferGroup::kBody, false, receive_);
   }
+}
+
+// Bytes wait in the kernel, and this socket's turn to fetch them has come.
+void Socket::ReceiveLargeNow() {
+  Io& io = loop_->io();
+  armed_ = ReceiveMode::kOnceLarge;
+  receive_cancelled_ = false;
+  // One when they are scarce: a receiver that cannot pass its bytes on keeps what it has got.
+  const bool scarce =
+      io.BuffersFree(BufferGroup::kBody) < io.BuffersTotal(BufferGroup::kBody) / kScarceFraction;
+  const size_t wanted = scarce ? 1 : kBuffersPerReceiveMax;
+  while (taken_count_ < wanted) {
+    taken_[taken_count_] = io.TakeBuffer(BufferGroup::kBody);
+    if (!taken_[taken_count_].valid()) break;
+    ++taken_count_;
+  }
+  if (taken_count_ > 0) return io.RecvNow(fd_, std::span(taken_).first(taken_count_), receive_);
+  // The rest of them is with the kernel.
+  receive_group_ = io.BuffersFree(BufferGroup::kBody) > 0 ? BufferGroup::kBody : small_buffers_;
+  io.RecvOnce(fd_, receive_group_, true, receive_);
 }
 
 void Socket::OnReceiveCompletion(const Completion& completion) {
   BufferLoans& buffers = loop_->buffers();
+  BufferId buffer = completion.buffer;
   if (state_ == State::kClosing) {
-    if (completion.buffer.valid()) loop_->io().ReturnBuffer(completion.buffer);
+    if (buffer.valid()) loop_->io().ReturnBuffer(buffer);
+    ReturnTaken(0);
     if (!completion.more) FinishClose();
     return;
   }
@@ -77,10 +99,13 @@ void Socket::OnReceiveCompletion(const Completion& completion) {
   }
   bytes_left_ = completion.bytes_left;
   if (completion.result > 0) {
-    buffers.Begin(completion.buffer);
-    owner_->OnReceived(*this, completion.buffer, static_cast<uint32_t>(completion.result));
+    auto size = static_cast<uint32_t>(completion.result);
+    if (taken_count_ > 0) buffer = DeliverAllButLast(size);
+    buffers.Begin(buffer);
+    owner_->OnReceived(*this, buffer, size, /*more=*/false);
   } else {
-    if (completion.buffer.valid()) loop_->io().ReturnBuffer(completion.buffer);
+    if (buffer.valid()) loop_->io().ReturnBuffer(buffer);
+    ReturnTaken(0);
     const bool retry = completion.result == -ENOBUFS || completion.result == -EINTR ||
                        completion.result == -EAGAIN ||
                        (completion.result == -ECANCELED && receive_cancelled_);
@@ -90,22 +115,38 @@ void Socket::OnReceiveCompletion(const Completion& completion) {
       return owner_->OnReceiveEnd(*this, -completion.result);
     }
   }
-  if (completion.more || receive_.in_flight() || state_ != State::kOpen) return;
-  if (wanted_ == ReceiveMode::kOff || receive_ended_) return;
+  if (completion.more || receive_.in_flight() || buffer_waiter_.waiting()) return;
+  if (state_ != State::kOpen || wanted_ == ReceiveMode::kOff || receive_ended_) return;
   if (completion.result == -ENOBUFS) {
-    // Only small buffers are worth waiting for: a large receive falls back to one.
-    if (armed_ == ReceiveMode::kOnceLarge && loop_->io().BuffersFree(small_buffers_) > 0) {
-      armed_ = ReceiveMode::kOnce;
-      return loop_->io().RecvOnce(fd_, small_buffers_, true, receive_);
-    }
-    if (!buffer_waiter_.waiting()) buffers.Wait(small_buffers_, buffer_waiter_);
-    return;
+    // The kernel has found bytes and no buffer for them.
+    bytes_left_ = true;
+    return buffers.Wait(receive_group_, buffer_waiter_);
   }
   ArmReceive();
 }
 
+// Hands over what a RecvNow has filled, but for its last buffer, which is returned with its size.
+BufferId Socket::DeliverAllButLast(uint32_t& size) {
+  const auto each = static_cast<uint32_t>(loop_->io().BufferSize(BufferGroup::kBody));
+  size_t last = 0;
+  for (; size > each; size -= each) {
+    const BufferId buffer = taken_[last++];
+    loop_->buffers().Begin(buffer);
+    owner_->OnReceived(*this, buffer, each, /*more=*/true);
+  }
+  ReturnTaken(last + 1);
+  return taken_[last];
+}
+
+void Socket::ReturnTaken(size_t from) {
+  while (taken_count_ > from) loop_->io().ReturnBuffer(taken_[--taken_count_]);
+  taken_count_ = 0;
+}
+
 void Socket::OnBufferFree() {
-  if (state_ == State::kOpen && wanted_ != ReceiveMode::kOff && !receive_.in_flight()) ArmReceive();
+  if (state_ != State::kOpen || wanted_ == ReceiveMode::kOff || receive_.in_flight()) return;
+  if (wanted_ == ReceiveMode::kOnceLarge && bytes_left_) return ReceiveLargeNow();
+  ArmReceive();
 }
 
 void Socket::Send(std::span<const iovec> parts) {

@@ -18,6 +18,7 @@
 
 #include <sys/uio.h>
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -51,7 +52,9 @@ class Socket {
     // The connect ended: 0 or an errno. After an error the owner calls Close.
     virtual void OnConnected(Socket& socket, int error) = 0;
     // `size` > 0 bytes were received into `buffer`, whose one reference goes to the owner.
-    virtual void OnReceived(Socket& socket, BufferId buffer, uint32_t size) = 0;
+    // With `more`, further bytes of the same receive follow in another call at once, and until then
+    // the socket must be left alone.
+    virtual void OnReceived(Socket& socket, BufferId buffer, uint32_t size, bool more) = 0;
     // Nothing more will be received: 0 for an orderly FIN, or an errno.
     virtual void OnReceiveEnd(Socket& socket, int error) = 0;
     // A send ended: how many bytes the kernel took (maybe short), or -errno.
@@ -89,11 +92,17 @@ class Socket {
   Loop& loop() { return *loop_; }
 
  private:
+  // Below this part of all large buffers a receive takes one at a time.
+  static constexpr size_t kScarceFraction = 4;
+
   void OnReceiveCompletion(const Completion& completion);
   void OnSendCompletion(const Completion& completion);
   void OnBufferFree();
   void OnCloseDeferred();
   void ArmReceive();
+  void ReceiveLargeNow();
+  BufferId DeliverAllButLast(uint32_t& size);
+  void ReturnTaken(size_t from);
   void FinishClose();
 
   Loop* const loop_;
@@ -101,12 +110,16 @@ class Socket {
   const BufferGroup small_buffers_;
   Operation receive_{this, Bind<&Socket::OnReceiveCompletion>()};
   Operation send_{this, Bind<&Socket::OnSendCompletion>()};
+  // By the receive in flight, not chosen by the kernel.
+  std::array<BufferId, kBuffersPerReceiveMax> taken_;
+  uint8_t taken_count_ = 0;
   BufferWaiter buffer_waiter_{this, [](void* self) { static_cast<Socket*>(self)->OnBufferFree(); }};
   Deferred close_deferred_{this, [](void* self) { static_cast<Socket*>(self)->OnCloseDeferred(); }};
   int fd_ = -1;
   State state_ = State::kClosed;
   ReceiveMode wanted_ = ReceiveMode::kOff;
   ReceiveMode armed_ = ReceiveMode::kOff;  // of the receive in flight
+  BufferGroup receive_group_{};            // that its buffer comes from
   bool receive_ended_ = false;
   bool receive_cancelled_ = false;  // the receive in flight has been asked to end
   bool shutdown_pending_ = false;

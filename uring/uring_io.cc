@@ -54,6 +54,8 @@ absl::Status UringIo::SetUp(const UringOptions& options) {
   }
   ring_ready_ = true;
   messages_ = std::make_unique<msghdr[]>(ring_.sq.ring_entries);
+  receive_parts_ =
+      std::make_unique<std::array<iovec, kBuffersPerReceiveMax>[]>(ring_.sq.ring_entries);
 
   // A registered ring spares the kernel a look-up of the descriptor per enter. Optional.
   enter_fd_ = ring_.ring_fd;
@@ -150,6 +152,21 @@ void UringIo::RecvOnce(int fd, BufferGroup group, bool bytes_expected, Operation
   operation.set_tag(static_cast<uint8_t>(group));
 }
 
+void UringIo::RecvNow(int fd, std::span<const BufferId> buffers, Operation& operation) {
+  io_uring_sqe* sqe = NextSqe();
+  const auto slot = sqe - ring_.sq.sqes;
+  std::array<iovec, kBuffersPerReceiveMax>& parts = receive_parts_[slot];
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    parts[i] = {.iov_base = BufferData(buffers[i]), .iov_len = BufferSize(buffers[i].group())};
+  }
+  msghdr& message = messages_[slot];
+  message = {};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = buffers.size();
+  io_uring_prep_recvmsg(sqe, fd, &message, MSG_DONTWAIT);
+  sqe->user_data = operation.Arm();
+}
+
 void UringIo::Send(int fd, std::span<const iovec> parts, Operation& operation) {
   io_uring_sqe* sqe = NextSqe();
   constexpr unsigned kFlags = MSG_NOSIGNAL | MSG_WAITALL;
@@ -212,7 +229,7 @@ void UringIo::CloseSocket(int fd) {
   sqe->user_data = kIgnored;
 }
 
-void UringIo::RefuseHandshakes(int listener_fd) {
+int UringIo::RefuseHandshakes(int listener_fd) {
   // The filter of a listener sees segments from their TCP header on (RFC 9293, section 3.1): those
   // with SYN are dropped, the last one of a handshake is not.
   constexpr uint32_t kFlagsOffset = 13;
@@ -224,7 +241,8 @@ void UringIo::RefuseHandshakes(int listener_fd) {
       BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
   };
   const sock_fprog filter{.len = static_cast<uint16_t>(std::size(program)), .filter = program};
-  setsockopt(listener_fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+  return setsockopt(listener_fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) < 0 ? -errno
+                                                                                           : 0;
 }
 
 int UringIo::AcceptNow(int listener_fd) {

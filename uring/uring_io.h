@@ -50,6 +50,7 @@ class UringIo final : public Io {
   void AcceptMultishot(int listener_fd, Operation& operation) override;
   void RecvMultishot(int fd, BufferGroup group, Operation& operation) override;
   void RecvOnce(int fd, BufferGroup group, bool bytes_expected, Operation& operation) override;
+  void RecvNow(int fd, std::span<const BufferId> buffers, Operation& operation) override;
   void Send(int fd, std::span<const iovec> parts, Operation& operation) override;
   void Connect(int fd, const SocketAddress& address, Operation& operation) override;
   void PollMultishot(int fd, uint32_t events, Operation& operation) override;
@@ -59,7 +60,7 @@ class UringIo final : public Io {
 
   int OpenSocket(int family) override;
   void CloseSocket(int fd) override;
-  void RefuseHandshakes(int listener_fd) override;
+  int RefuseHandshakes(int listener_fd) override;
   int AcceptNow(int listener_fd) override;
   void CloseListener(int listener_fd) override;
   int ShutdownSend(int fd) override;
@@ -121,6 +122,7 @@ class UringIo final : public Io {
   // Message headers of queued sends, one for each submission entry: the kernel reads them on
   // submission.
   std::unique_ptr<msghdr[]> messages_;
+  std::unique_ptr<std::array<iovec, kBuffersPerReceiveMax>[]> receive_parts_;
   IoCounters counters_;
 };
 

@@ -103,7 +103,7 @@ class RelayPair final : public Socket::Owner {
     Receive(down_, origin_);
     Pump(up_, origin_);
   }
-  void OnReceived(Socket& from, BufferId buffer, uint32_t size) override {
+  void OnReceived(Socket& from, BufferId buffer, uint32_t size, bool /*more*/) override {
     Way& way = WayFrom(from);
     way.pieces.push_back({buffer, {loop_.buffers().data(buffer), size}});
     way.bytes += size;

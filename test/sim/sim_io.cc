@@ -152,6 +152,14 @@ void SimIo::RecvOnce(int fd, uring::BufferGroup group, bool bytes_expected, Oper
   Queue({Submission::What::kStart, pending.serial});
 }
 
+void SimIo::RecvNow(int fd, std::span<const BufferId> buffers, Operation& operation) {
+  CHECK(!buffers.empty());
+  CHECK_LE(buffers.size(), uring::kBuffersPerReceiveMax);
+  Pending& pending = Start(Kind::kReceiveNow, fd, &File::receive, operation);
+  pending.buffers.assign(buffers.begin(), buffers.end());
+  Queue({Submission::What::kStart, pending.serial});
+}
+
 void SimIo::Send(int fd, std::span<const iovec> parts, Operation& operation) {
   CHECK(!parts.empty());
   CHECK_LE(parts.size(), kPartsPerSendMax);
@@ -239,6 +247,7 @@ void SimIo::SubmitStart(Pending& pending) {
     pending.parts = nullptr;
   }
   if (pending.kind == Kind::kConnect) return SubmitConnect(pending);
+  if (pending.kind == Kind::kReceiveNow) return ReceiveWhatIsThere(pending);
   const bool receive =
       pending.kind == Kind::kReceiveOnce || pending.kind == Kind::kReceiveMultishot;
   if (receive && (pending.kind == Kind::kReceiveMultishot || pending.bytes_expected)) {
@@ -330,6 +339,8 @@ void SimIo::Step(Pending& pending) {
       return StepReceive(pending);
     case Kind::kSend:
       return StepSend(pending);
+    case Kind::kReceiveNow:
+      return;  // ended when it was submitted
     case Kind::kConnect:
       return;  // OnConnected
     case Kind::kPoll: {
@@ -405,6 +416,28 @@ void SimIo::ReceiveNow(Pending& pending) {
   } else {
     buffers_.Unselect(buffer);
   }
+  Post(pending, completion);
+}
+
+void SimIo::ReceiveWhatIsThere(Pending& pending) {
+  const FaultPlan& plan = faults();
+  Endpoint* endpoint = files_.at(pending.fd)->endpoint;
+  if (endpoint == nullptr) return End(pending, -ENOTCONN);
+  if (!endpoint->readable()) return End(pending, -EAGAIN);
+  size_t room = 0;
+  for (const BufferId buffer : pending.buffers) room += buffers_.bytes_each(buffer.group());
+  if (random_.Chance(plan.short_receive)) room = random_.Skewed(room);
+  std::string bytes(room, '\0');
+  const ssize_t result = endpoint->Read(bytes.data(), room);
+  Completion completion;
+  completion.result = static_cast<int32_t>(result);
+  std::string_view left(bytes.data(), result > 0 ? static_cast<size_t>(result) : 0);
+  for (const BufferId buffer : pending.buffers) {
+    const std::string_view part = left.substr(0, buffers_.bytes_each(buffer.group()));
+    std::memcpy(buffers_.Data(buffer), part.data(), part.size());
+    left.remove_prefix(part.size());
+  }
+  completion.bytes_left = (endpoint->received_bytes() > 0) != random_.Chance(plan.wrong_hint);
   Post(pending, completion);
 }
 
@@ -515,11 +548,12 @@ int SimIo::OpenSocket(int family) {
   return NewFile();
 }
 
-void SimIo::RefuseHandshakes(int listener_fd) {
+int SimIo::RefuseHandshakes(int listener_fd) {
   File& file = FileOf(listener_fd, "refuse handshakes");
   CHECK(file.listener != nullptr);
   world().Log("refuse handshakes", {{"fd", listener_fd}});
   file.listener->RefuseHandshakes();
+  return 0;
 }
 
 int SimIo::AcceptNow(int listener_fd) {

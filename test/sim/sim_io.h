@@ -71,6 +71,8 @@ class SimIo final : public uring::Io {
   void RecvMultishot(int fd, uring::BufferGroup group, uring::Operation& operation) override;
   void RecvOnce(int fd, uring::BufferGroup group, bool bytes_expected,
                 uring::Operation& operation) override;
+  void RecvNow(int fd, std::span<const uring::BufferId> buffers,
+               uring::Operation& operation) override;
   void Send(int fd, std::span<const iovec> parts, uring::Operation& operation) override;
   void Connect(int fd, const uring::SocketAddress& address, uring::Operation& operation) override;
   void PollMultishot(int fd, uint32_t events, uring::Operation& operation) override;
@@ -80,7 +82,7 @@ class SimIo final : public uring::Io {
 
   int OpenSocket(int family) override;
   void CloseSocket(int fd) override;
-  void RefuseHandshakes(int listener_fd) override;
+  int RefuseHandshakes(int listener_fd) override;
   int AcceptNow(int listener_fd) override;
   void CloseListener(int listener_fd) override;
   int ShutdownSend(int fd) override;
@@ -101,7 +103,15 @@ class SimIo final : public uring::Io {
  private:
   using Serial = uint64_t;  // names one use of an operation, never used twice; 0: none
 
-  enum class Kind : uint8_t { kAccept, kReceiveMultishot, kReceiveOnce, kSend, kConnect, kPoll };
+  enum class Kind : uint8_t {
+    kAccept,
+    kReceiveMultishot,
+    kReceiveOnce,
+    kReceiveNow,
+    kSend,
+    kConnect,
+    kPoll
+  };
 
   // An operation that has been started and whose final completion has not been dispatched.
   struct Pending {
@@ -117,6 +127,7 @@ class SimIo final : public uring::Io {
     int64_t visible_ns = 0;   // when the last of them will be
     uring::BufferGroup group{};
     bool bytes_expected = false;
+    std::vector<uring::BufferId> buffers;  // of kReceiveNow
     uint32_t poll_events = 0;
     // What was handed over, and a copy of it that was taken when it was.
     const iovec* parts = nullptr;
@@ -177,6 +188,7 @@ class SimIo final : public uring::Io {
   void StepAccept(Pending& pending);
   void StepReceive(Pending& pending);
   void ReceiveNow(Pending& pending);
+  void ReceiveWhatIsThere(Pending& pending);
   void StepSend(Pending& pending);
   void OnConnected(Serial serial, int error, Endpoint* endpoint);
   void CancelNow(Pending& pending);
