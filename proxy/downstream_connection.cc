@@ -82,7 +82,12 @@ void DownstreamConnection::OnInputEnd(InputEnd end) {
     case State::kExchange:
       return exchange_->OnClientInputEnd(end);
     case State::kIdle:
+      // A close_notify is answered by one (RFC 8446, 6.1).
+      if (tls_ && end == InputEnd::kClean) return CloseIdle();
+      return Abort(false);
     case State::kLingering:
+      // Ours may still be on its way; OnOutputProgress or the deadline comes.
+      if (end == InputEnd::kClean && !transport_.drained()) return;
       return Abort(false);
     case State::kFree:
     case State::kClosing:
@@ -90,8 +95,8 @@ void DownstreamConnection::OnInputEnd(InputEnd end) {
   }
 }
 
-void DownstreamConnection::OnOutputRoom(bool drained) {
-  if (state_ == State::kExchange) return exchange_->OnClientOutputRoom(drained);
+void DownstreamConnection::OnOutputProgress(bool drained) {
+  if (state_ == State::kExchange) return exchange_->OnClientOutputProgress(drained);
   if (state_ == State::kLingering && drained && transport_.input_ended()) Abort(false);
 }
 
@@ -171,7 +176,10 @@ void DownstreamConnection::Abort(bool reset) {
   }
   state_ = State::kClosing;
   deadline_.Stop();
-  if (exchange_ != nullptr) exchange_->Abandon();
+  if (exchange_ != nullptr) {
+    reset = reset || exchange_->NeedsReset();
+    exchange_->Abandon();
+  }
   if (reset) worker_->loop().io().ResetOnClose(transport_.fd());
   transport_.Close();
 }

@@ -86,7 +86,7 @@ class DownstreamConnection final : private Transport::Owner {
   void OnHandshakeDone() override;
   void OnInput() override;
   void OnInputEnd(InputEnd end) override;
-  void OnOutputRoom(bool drained) override;
+  void OnOutputProgress(bool drained) override;
   void OnOutputFailed(int error) override;
   void OnTransportClosed() override;
   void OnDeadline();

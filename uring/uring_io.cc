@@ -1,7 +1,7 @@
 #include "uring/uring_io.h"
 
 #include <linux/filter.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -271,6 +271,13 @@ int UringIo::PeerAddress(int fd, SocketAddress* peer) {
   peer->length = sizeof peer->storage;
   auto* address = reinterpret_cast<sockaddr*>(&peer->storage);
   return getpeername(fd, address, &peer->length) < 0 ? -errno : 0;
+}
+
+uint64_t UringIo::BytesAcknowledged(int fd) {
+  // The kernel's own header: libc's tcp_info ends before this field.
+  ::tcp_info info{};
+  socklen_t size = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ? 0 : info.tcpi_bytes_acked;
 }
 
 // --- Buffers

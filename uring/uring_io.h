@@ -66,6 +66,7 @@ class UringIo final : public Io {
   int ShutdownSend(int fd) override;
   void ResetOnClose(int fd) override;
   int PeerAddress(int fd, SocketAddress* peer) override;
+  uint64_t BytesAcknowledged(int fd) override;
 
   std::byte* BufferData(BufferId id) override;
   size_t BufferSize(BufferGroup group) const override;

@@ -102,6 +102,30 @@ class BackPressureTest(harness.EdgeTest):
             client.reset()
         harness.wait_until(lambda: not any(self.buffers_in_use(edge).values()), "buffers back")
 
+    def test_large_heads_of_open_exchanges_hold_no_large_buffers(self):
+        """A response may take for ever; what its head and its request's needed is free by then."""
+        release = threading.Event()
+
+        def script(connection):
+            connection.read_request()
+            connection.send(f"HTTP/1.1 200 OK\r\nX-Large: {'y' * 7000}\r\nContent-Length: 8\r\n\r\nbegu")
+            connection.wait_for(release)
+            connection.send("n ok")
+
+        edge = self.start_edge("--body_buffers=16", upstream=self.start_raw_origin(script).url)
+        clients = []
+        for _ in range(24):
+            client = self.connect(edge.port)
+            client.send(f"GET / HTTP/1.1\r\nHost: a\r\nCookie: {'x' * 7000}\r\n\r\n")
+            response = client.read_response(body=False)
+            self.assertEqual(response.status, 200)
+            self.assertEqual(client.read_exact(4), b"begu")
+            clients.append(client)
+        self.assertEqual(self.buffers_in_use(edge)["body"], 0)
+        release.set()
+        for client in clients:
+            self.assertEqual(client.read_exact(4), b"n ok")
+
     def test_slow_origin_holds_back_the_upload(self):
         may_read = threading.Event()
         size = 256 * MIB

@@ -585,6 +585,11 @@ int SimIo::ShutdownSend(int fd) {
   return file.endpoint == nullptr ? -ENOTCONN : file.endpoint->ShutdownSend();
 }
 
+uint64_t SimIo::BytesAcknowledged(int fd) {
+  const File& file = FileOf(fd, "bytes acknowledged");
+  return file.endpoint == nullptr ? 0 : file.endpoint->bytes_delivered();
+}
+
 int SimIo::PeerAddress(int fd, uring::SocketAddress* peer) {
   File& file = FileOf(fd, "peer address");
   if (file.endpoint == nullptr || file.endpoint->reset()) return -ENOTCONN;
