@@ -1,5 +1,6 @@
 #include "proxy/downstream_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -96,6 +97,7 @@ void DownstreamConnection::OnInputEnd(InputEnd end) {
 }
 
 void DownstreamConnection::OnOutputProgress(bool drained) {
+  if (drained) stalled_since_ns_ = INT64_MAX;
   if (state_ == State::kExchange) return exchange_->OnClientOutputProgress(drained);
   if (state_ == State::kLingering && drained && transport_.input_ended()) Abort(false);
 }
@@ -205,7 +207,18 @@ size_t DownstreamConnection::HoardedBytes() const {
   const bool behind = state_ == State::kExchange &&
                       (exchange_->request_state() == Exchange::RequestState::kWaiting ||
                        exchange_->request_state() == Exchange::RequestState::kDone);
-  return behind ? transport_.input().bytes() : 0;
+  // What a tunnel carries is not behind anything.
+  const bool tunnel = behind && exchange_->response_state() == Exchange::ResponseState::kTunnel;
+  return behind && !tunnel ? transport_.input().bytes() : 0;
+}
+
+int64_t DownstreamConnection::StalledNs(int64_t now_ns) {
+  if (transport_.drained()) {
+    stalled_since_ns_ = INT64_MAX;
+    return 0;
+  }
+  stalled_since_ns_ = std::min(stalled_since_ns_, now_ns);
+  return now_ns - stalled_since_ns_;
 }
 
 std::string DownstreamConnection::DebugString() const {

@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "http/validation_policy.h"
 #include "proxy/resolver.h"
 #include "tls/record_pool.h"
 #include "uring/listener.h"
@@ -151,6 +152,10 @@ absl::Status Server::PrepareSettings() {
   // A head that outgrows its place moves into one body buffer, and is written into another.
   settings_->policy.head_bytes_max =
       std::min(settings_->policy.head_bytes_max, config_.body_buffer_size / 2);
+  if (const std::string_view problem = http::FindProblem(settings_->policy); !problem.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--body_buffer_size: found ", config_.body_buffer_size, ", but ", problem));
+  }
   for (const UpstreamSpec& spec : config_.upstream) {
     absl::StatusOr<std::vector<uring::SocketAddress>> addresses =
         Resolve(spec.host, spec.port, kResolveTimeout);

@@ -131,6 +131,9 @@ class Io {
   virtual size_t BuffersTotal(BufferGroup group) const = 0;
   // How many buffers of the group the kernel may still choose from.
   virtual size_t BuffersFree(BufferGroup group) const = 0;
+  // How many of those TakeBuffer can still take: what the kernel was given does not come back
+  // unfilled.
+  virtual size_t BuffersOwn(BufferGroup group) const = 0;
   // Takes a buffer for edge's own use (plaintext of TLS, a head too large for its place); !valid()
   // if none.
   virtual BufferId TakeBuffer(BufferGroup group) = 0;

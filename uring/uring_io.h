@@ -72,6 +72,7 @@ class UringIo final : public Io {
   size_t BufferSize(BufferGroup group) const override;
   size_t BuffersTotal(BufferGroup group) const override;
   size_t BuffersFree(BufferGroup group) const override;
+  size_t BuffersOwn(BufferGroup group) const override;
   BufferId TakeBuffer(BufferGroup group) override;
   void ReturnBuffer(BufferId id) override;
 

@@ -39,6 +39,7 @@ class MistakeTest(harness.EdgeTest):
             ("cores", "3-1"), ("cores", "9999"), ("header_timeout", "soon"), ("header_timeout", "-1s"),
             ("idle_timeout", "5"), ("ring_entries", "many"), ("ring_entries", "0"), ("buffers", "0"),
             ("buffer_size", "-4096"), ("max_connections", "0"), ("admin", "nonsense"), ("drain_timeout", "1 fortnight"),
+            ("body_buffer_size", "16384"),
             ("tls_cert", "/nonexistent/cert.pem"),
         ):
             with self.subTest(flag=flag, value=value):
@@ -192,6 +193,13 @@ class StartTest(harness.EdgeTest):
              "/CN=given.example", "-keyout", key, "-out", certificate], check=True, capture_output=True)
         edge = self.start_edge(f"--tls_cert={certificate}", f"--tls_key={key}")
         self.assertIn("given.example", harness.openssl_s_client(edge.tls_port))
+
+    def test_the_least_of_everything_is_enough_to_serve(self):
+        edge = self.start_edge(
+            "--buffer_size=1024", "--buffers=16", "--body_buffer_size=32768", "--body_buffers=8", "--ring_entries=64",
+            "--cq_entries=128", "--max_connections=1", upstream=self.start_raw_origin().url)
+        self.assertEqual(harness.get(edge.port).status, 200)
+        self.assertEqual(harness.get(edge.port, fields=f"X-Long: {'x' * 12_000}\r\n").status, 200)
 
     def test_admin_can_be_off(self):
         edge = self.start_edge(admin="")

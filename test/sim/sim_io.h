@@ -94,6 +94,7 @@ class SimIo final : public uring::Io {
   size_t BufferSize(uring::BufferGroup group) const override { return buffers_.bytes_each(group); }
   size_t BuffersTotal(uring::BufferGroup group) const override { return buffers_.total(group); }
   size_t BuffersFree(uring::BufferGroup group) const override { return buffers_.free(group); }
+  size_t BuffersOwn(uring::BufferGroup group) const override { return buffers_.own(group); }
   uring::BufferId TakeBuffer(uring::BufferGroup group) override { return buffers_.Take(group); }
   void ReturnBuffer(uring::BufferId id) override { buffers_.Return(id); }
 
