@@ -57,6 +57,7 @@ struct Config {
   absl::Duration upstream_idle_timeout;      // for how long one is pooled unused
   absl::Duration upstream_age_max;           // after which one is no longer pooled
   bool check = false;
+  bool explain = false;
 };
 
 }  // namespace edge::proxy

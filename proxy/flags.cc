@@ -164,10 +164,12 @@ absl::Status ApplyTrustedProxies(Config& config, std::string_view text) {
   return absl::OkStatus();
 }
 
-absl::Status ApplyCheck(Config& config, std::string_view text) {
-  if (text != "true" && text != "false") return Expected(text, "true or false");
-  config.check = text == "true";
-  return absl::OkStatus();
+Apply Switch(bool Config::*field) {
+  return [=](Config& config, std::string_view text) {
+    if (text != "true" && text != "false") return Expected(text, "true or false");
+    config.*field = text == "true";
+    return absl::OkStatus();
+  };
 }
 
 const std::vector<Setting>& Settings() {
@@ -231,7 +233,10 @@ const std::vector<Setting>& Settings() {
        "X-Forwarded-* fields of other clients: replace, append or drop",
        OneOf(&Config::forwarded_fields, {"replace", "append", "drop"})},
       {"check", "false", "validate configuration and kernel, print what was found, and exit",
-       ApplyCheck, true},
+       Switch(&Config::check), true},
+      {"explain", "false",
+       "read one raw request from standard input, print what edge makes of it, and exit",
+       Switch(&Config::explain), true},
   };
   return *settings;
 }
@@ -391,7 +396,8 @@ std::string HelpText() {
       &text,
       "\nSignals: TERM drains, a second TERM or INT stops at once.\n"
       "Exit status: 0 drained or stopped, 1 failed at run time, 2 a mistake in flags or\n"
-      "configuration or an unusable kernel.\n");
+      "configuration or an unusable kernel. With --explain: 0 accepted, 1 refused or "
+      "incomplete.\n");
   return text;
 }
 

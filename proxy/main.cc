@@ -7,6 +7,7 @@
 
 #include "absl/log/globals.h"
 #include "absl/log/initialize.h"
+#include "proxy/explain.h"
 #include "proxy/flags.h"
 #include "proxy/server.h"
 
@@ -41,6 +42,10 @@ int Main(std::span<const char* const> arguments) {
       return 0;
     case CommandLine::Action::kRun:
       break;
+  }
+  if (command_line->config.explain) {
+    const absl::StatusOr<int> exit_status = RunExplain(command_line->config);
+    return exit_status.ok() ? *exit_status : Fail(exit_status.status(), kExitMistake);
   }
   const bool check = command_line->config.check;
   Server server(std::move(command_line->config));

@@ -17,7 +17,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+<<<<<<< HEAD
 #include "http/validation_policy.h"
+=======
+#include "proxy/http_settings.h"
+>>>>>>> http
 #include "proxy/resolver.h"
 #include "tls/record_pool.h"
 #include "uring/listener.h"
@@ -140,15 +144,14 @@ absl::Status Server::PrepareSettings() {
   settings_->upstream_age_max_ns = absl::ToInt64Nanoseconds(config_.upstream_age_max);
   settings_->upstream_idle_max = config_.upstream_idle_max;
   settings_->access_log = !config_.access_log.empty();
-  settings_->forwarded_fields =
-      config_.forwarded_fields == "append" ? http::ClientFieldPolicy::kAppend
-      : config_.forwarded_fields == "drop" ? http::ClientFieldPolicy::kDrop
-                                           : http::ClientFieldPolicy::kReplace;
+  settings_->policy = MakeValidationPolicy(config_);
+  settings_->forwarded_fields = MakeForwardedFields(config_);
   for (const std::string& block : config_.trusted_proxies) {
     absl::StatusOr<AddressBlock> parsed = AddressBlock::Parse(block);
     if (!parsed.ok()) return parsed.status();
     settings_->trusted_proxies.push_back(*parsed);
   }
+<<<<<<< HEAD
   // A head that outgrows its place moves into one body buffer, and is written into another.
   settings_->policy.head_bytes_max =
       std::min(settings_->policy.head_bytes_max, config_.body_buffer_size / 2);
@@ -156,6 +159,8 @@ absl::Status Server::PrepareSettings() {
     return absl::InvalidArgumentError(
         absl::StrCat("--body_buffer_size: found ", config_.body_buffer_size, ", but ", problem));
   }
+=======
+>>>>>>> http
   for (const UpstreamSpec& spec : config_.upstream) {
     absl::StatusOr<std::vector<uring::SocketAddress>> addresses =
         Resolve(spec.host, spec.port, kResolveTimeout);

@@ -174,6 +174,11 @@ class StartTest(harness.EdgeTest):
         for _ in range(20):
             self.assertEqual(harness.get(edge.port).status, 200)
 
+    def test_least_buffers_serve(self):
+        edge = self.start_edge("--buffer_size=1024", "--buffers=16", "--body_buffer_size=16384", "--body_buffers=8")
+        self.assertEqual(harness.get(edge.port).status, 200)
+        self.assertEqual(harness.get(edge.port, "/" + "x" * 7999).status, 200)
+
     def test_all_interfaces_are_listened_on_when_no_host_is_given(self):
         edge = self.start_edge(listen="http://:0")
         self.assertEqual(harness.get(edge.port).status, 200)

@@ -21,6 +21,7 @@ import unittest
 from clients import connect, curl, get, openssl_s_client, tls_context, wrk
 from environment import (
     EDGE_BINARY,
+    REPOSITORY,
     SANITIZER,
     TIMEOUT_FACTOR,
     TIMEOUT_S,
@@ -32,7 +33,7 @@ from processes import Edge, Process
 from wire import Fields, IncompleteMessage, ProtocolError, Wire
 
 __all__ = [
-    "EDGE_BINARY", "SANITIZER", "TIMEOUT_FACTOR", "TIMEOUT_S", "Edge", "EdgeTest", "Fields", "IncompleteMessage",
+    "EDGE_BINARY", "REPOSITORY", "SANITIZER", "TIMEOUT_FACTOR", "TIMEOUT_S", "Edge", "EdgeTest", "Fields", "IncompleteMessage",
     "NginxOrigin", "Process", "ProtocolError", "RawOrigin", "RefusingOrigin", "UnreachableOrigin", "Wire", "connect",
     "curl", "find_program", "get", "main", "ok", "openssl_s_client", "serve", "tls_context", "wait_until", "wrk",
 ]

@@ -1,0 +1,245 @@
+#include "proxy/explain.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <optional>
+#include <vector>
+
+#include "absl/log/log.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "http/forwarding.h"
+#include "http/framing.h"
+#include "http/message_head.h"
+#include "http/parser.h"
+#include "proxy/address.h"
+#include "proxy/http_settings.h"
+
+namespace edge::proxy {
+namespace {
+
+// RFC 5737: addresses for documentation.
+constexpr std::string_view kClientAddress = "192.0.2.1";
+constexpr std::string_view kOriginName = "192.0.2.2:80";
+constexpr std::string_view kRequestId = "00000000000000000000000000000000";
+// What an exchange has for them.
+constexpr size_t kTrailerBytesMax = 2048;
+// Bytes of the request that are shown on either side of a refusal's offset.
+constexpr size_t kNearBytes = 16;
+
+std::string FramingText(const http::RequestHead& head) {
+  switch (head.framing) {
+    case http::BodyFraming::kNone:
+      return "none";
+    case http::BodyFraming::kLength:
+      return "length";
+    case http::BodyFraming::kChunked:
+      return "chunked";
+    case http::BodyFraming::kUntilClose:
+      break;
+  }
+  LOG(FATAL) << "a request's body does not end at close";
+}
+
+absl::StatusOr<bool> IsTrusted(const Config& config) {
+  const std::optional<uring::SocketAddress> client = ParseAddress(kClientAddress, 0);
+  for (const std::string& text : config.trusted_proxies) {
+    const absl::StatusOr<AddressBlock> block = AddressBlock::Parse(text);
+    if (!block.ok()) return block.status();
+    if (block->Contains(*client)) return true;
+  }
+  return false;
+}
+
+// What an HTTP/1.0 request without Host gets: the first origin as configured, since names are not
+// resolved here.
+std::string OriginName(const Config& config) {
+  if (config.upstream.empty()) return std::string(kOriginName);
+  const std::string url = config.upstream.front().ToString();
+  return url.substr(url.find("://") + 3);
+}
+
+// nullopt: too large.
+std::optional<std::string> ForwardedHead(const http::RequestHead& head, const Config& config,
+                                         bool trusted) {
+  const http::ClientFieldPolicy forwarded_fields = MakeForwardedFields(config);
+  const std::string origin = OriginName(config);
+  // As Exchange::WriteRequestHead fills it.
+  const http::RequestForwarding forwarding{
+      .client_address = kClientAddress,
+      .scheme = config.listen.front().tls ? "https" : "http",
+      .request_id = kRequestId,
+      .host_if_absent = origin,
+      .framing = head.framing,
+      .content_length = head.content_length,
+      .x_forwarded_for = forwarded_fields,
+      .x_forwarded_proto = forwarded_fields,
+      .x_forwarded_host = forwarded_fields,
+      .client_is_trusted_proxy = trusted,
+      .upgrade = head.upgrade,
+      .expect_continue = head.expect_continue,
+      .te_trailers = true,
+  };
+  std::string out(config.body_buffer_size, '\0');
+  const std::optional<size_t> size = http::SerializeRequest(head, forwarding, out);
+  if (!size.has_value()) return std::nullopt;
+  out.resize(*size);
+  return out;
+}
+
+// Sets all that concerns the body. `bytes` start with it; `begin` is where they start in the
+// request.
+void ExplainBody(std::string_view bytes, size_t begin, const http::RequestHead& head,
+                 const http::ValidationPolicy& policy, Explanation* explanation) {
+  std::array<char, kTrailerBytesMax> trailers;
+  http::BodyReader body;
+  body.Start(head.framing, head.content_length, &policy, trailers);
+  size_t at = 0;
+  while (!body.complete()) {
+    const http::BodyStep step = body.Next(bytes.substr(at));
+    at += step.consumed;
+    explanation->body_bytes += step.data.size();
+    if (step.event == http::BodyEvent::kNeedMore) {
+      explanation->part = Explanation::Part::kBody;
+      return;
+    }
+    if (step.event == http::BodyEvent::kRefused) {
+      explanation->verdict = Explanation::Verdict::kRefused;
+      explanation->part = Explanation::Part::kBody;
+      explanation->reason = body.refusal().reason;
+      explanation->offset = begin + body.refusal().offset;
+      return;
+    }
+  }
+  explanation->verdict = Explanation::Verdict::kAccepted;
+  explanation->request_bytes = begin + at;
+  explanation->trailers = std::string(body.trailers());
+}
+
+std::string_view PartName(Explanation::Part part) {
+  return part == Explanation::Part::kHead ? "head" : "body";
+}
+
+void AppendRefusal(const Explanation& explanation, std::string_view bytes, std::string* out) {
+  if (explanation.too_large_to_forward) {
+    absl::StrAppend(out,
+                    "part: head\nstatus: 431\ntext: the request head is too large to forward\n");
+    return;
+  }
+  const http::ReasonInfo& info = http::Describe(explanation.reason);
+  const size_t offset = std::min(static_cast<size_t>(explanation.offset), bytes.size());
+  const size_t near = offset - std::min(offset, kNearBytes);
+  const std::string_view before = bytes.substr(near, offset - near);
+  const std::string_view from = bytes.substr(offset, kNearBytes);
+  absl::StrAppend(out, "part: ", PartName(explanation.part), "\nstatus: ", info.status,
+                  "\nreason: ", info.id, "\nrfc: ", info.rfc, "\ntext: ", info.text,
+                  "\noffset: ", explanation.offset);
+  absl::StrAppend(out, "\nnear: ", absl::CHexEscape(before), " >>> ", absl::CHexEscape(from), "\n");
+}
+
+// nullopt: there was more than `bytes_max`, or reading failed.
+std::optional<std::string> ReadStandardInput(size_t bytes_max) {
+  std::string bytes;
+  std::array<char, 65536> piece;
+  while (const size_t size = std::fread(piece.data(), 1, piece.size(), stdin)) {
+    if (bytes.size() + size > bytes_max) return std::nullopt;
+    bytes.append(piece.data(), size);
+  }
+  if (std::ferror(stdin) != 0) return std::nullopt;
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<Explanation> ExplainRequest(std::string_view bytes, const Config& config) {
+  const absl::StatusOr<bool> trusted = IsTrusted(config);
+  if (!trusted.ok()) return trusted.status();
+  const http::ValidationPolicy policy = MakeValidationPolicy(config);
+  std::vector<char> block(policy.head_bytes_max);
+  http::RequestHead head;
+  head.Bind(block);
+  http::RequestParser parser(&policy);
+  parser.Start(&head);
+
+  Explanation explanation;
+  const http::HeadProgress progress = parser.Feed(bytes);
+  switch (progress.status) {
+    case http::HeadStatus::kNeedMore:
+      return explanation;
+    case http::HeadStatus::kNeedSpace:
+      LOG(FATAL) << "the block is as large as a head may be";
+    case http::HeadStatus::kRefused:
+      explanation.verdict = Explanation::Verdict::kRefused;
+      explanation.reason = parser.refusal().reason;
+      explanation.offset = parser.refusal().offset;
+      return explanation;
+    case http::HeadStatus::kComplete:
+      break;
+  }
+  explanation.framing = FramingText(head);
+  explanation.keep_alive = head.keep_alive;
+  if (head.max_forwards != 0u) {
+    std::optional<std::string> forwarded = ForwardedHead(head, config, *trusted);
+    if (!forwarded.has_value()) {
+      explanation.verdict = Explanation::Verdict::kRefused;
+      explanation.too_large_to_forward = true;
+      return explanation;
+    }
+    explanation.forwarded_head = *std::move(forwarded);
+  }
+  ExplainBody(bytes.substr(progress.consumed), progress.consumed, head, policy, &explanation);
+  return explanation;
+}
+
+std::string ExplanationText(const Explanation& explanation, std::string_view bytes) {
+  std::string out;
+  switch (explanation.verdict) {
+    case Explanation::Verdict::kAccepted:
+      absl::StrAppend(
+          &out, "verdict: accepted\nrequest: ", explanation.request_bytes, " of ", bytes.size(),
+          " bytes\nconnection: ", explanation.keep_alive ? "may be kept" : "closes", "\n");
+      break;
+    case Explanation::Verdict::kRefused:
+      absl::StrAppend(&out, "verdict: refused\n");
+      AppendRefusal(explanation, bytes, &out);
+      break;
+    case Explanation::Verdict::kIncomplete:
+      absl::StrAppend(&out, "verdict: incomplete\npart: ", PartName(explanation.part),
+                      "\nrequest: more than ", bytes.size(), " bytes\n");
+      break;
+  }
+  if (!explanation.framing.empty()) {
+    absl::StrAppend(&out, "body: ", explanation.framing, ", ", explanation.body_bytes, " bytes\n");
+  }
+  for (std::string_view rest = explanation.trailers; !rest.empty();) {
+    const size_t end = rest.find("\r\n");
+    absl::StrAppend(&out, "trailer: ", rest.substr(0, end), "\n");
+    rest.remove_prefix(end + 2);
+  }
+  if (explanation.verdict == Explanation::Verdict::kAccepted &&
+      explanation.forwarded_head.empty()) {
+    absl::StrAppend(&out, "forwarded: no, at Max-Forwards 0 edge answers\n");
+  }
+  if (!explanation.forwarded_head.empty()) {
+    absl::StrAppend(&out, "\n", explanation.forwarded_head);
+  }
+  return out;
+}
+
+absl::StatusOr<int> RunExplain(const Config& config) {
+  const std::optional<std::string> bytes = ReadStandardInput(kExplainBytesMax);
+  if (!bytes.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--explain: found standard input that cannot be read or is too long, expected "
+                     "one request of at most ",
+                     kExplainBytesMax >> 20, " MiB"));
+  }
+  const absl::StatusOr<Explanation> explanation = ExplainRequest(*bytes, config);
+  if (!explanation.ok()) return explanation.status();
+  const std::string text = ExplanationText(*explanation, *bytes);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return explanation->verdict == Explanation::Verdict::kAccepted ? 0 : 1;
+}
+
+}  // namespace edge::proxy

@@ -1,0 +1,15 @@
+// What the configuration means for messages: how strictly they are read and how clients' fields are
+// forwarded. Apart from the server, so that `edge --explain` judges exactly as it does.
+
+#pragma once
+
+#include "http/forwarding.h"
+#include "http/validation_policy.h"
+#include "proxy/config.h"
+
+namespace edge::proxy {
+
+http::ValidationPolicy MakeValidationPolicy(const Config& config);
+http::ClientFieldPolicy MakeForwardedFields(const Config& config);
+
+}  // namespace edge::proxy
