@@ -17,11 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-<<<<<<< HEAD
 #include "http/validation_policy.h"
-=======
 #include "proxy/http_settings.h"
->>>>>>> http
 #include "proxy/resolver.h"
 #include "tls/record_pool.h"
 #include "uring/listener.h"
@@ -151,16 +148,10 @@ absl::Status Server::PrepareSettings() {
     if (!parsed.ok()) return parsed.status();
     settings_->trusted_proxies.push_back(*parsed);
   }
-<<<<<<< HEAD
-  // A head that outgrows its place moves into one body buffer, and is written into another.
-  settings_->policy.head_bytes_max =
-      std::min(settings_->policy.head_bytes_max, config_.body_buffer_size / 2);
   if (const std::string_view problem = http::FindProblem(settings_->policy); !problem.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--body_buffer_size: found ", config_.body_buffer_size, ", but ", problem));
   }
-=======
->>>>>>> http
   for (const UpstreamSpec& spec : config_.upstream) {
     absl::StatusOr<std::vector<uring::SocketAddress>> addresses =
         Resolve(spec.host, spec.port, kResolveTimeout);
