@@ -195,7 +195,7 @@ const std::vector<Setting>& Settings() {
       {"buffers", "4096", "buffers for heads, per worker: half for clients, half for origins",
        Number(&Config::buffers, 16, uring::kBuffersPerGroupMax)},
       {"body_buffer_size", "65536", "bytes of a buffer for bodies",
-       Number(&Config::body_buffer_size, 32768, 1 << 20)},
+       Number(&Config::body_buffer_size, 16384, 1 << 20)},
       {"body_buffers", "512", "buffers for bodies, per worker",
        Number(&Config::body_buffers, 8, uring::kBuffersPerGroupMax)},
       {"max_connections", "65536",

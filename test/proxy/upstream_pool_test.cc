@@ -28,7 +28,7 @@ struct Request final : UpstreamConnection::Lessee {
   void OnUpstreamConnectFailed(int error) override { connect_error = error; }
   void OnUpstreamInput() override {}
   void OnUpstreamInputEnd(InputEnd) override {}
-  void OnUpstreamOutputRoom(bool) override {}
+  void OnUpstreamOutputProgress(bool) override {}
   void OnUpstreamOutputFailed(int) override {}
   void OnUpstreamDeadline() override {}
 
