@@ -209,7 +209,7 @@ size_t DownstreamConnection::HoardedBytes() const {
                        exchange_->request_state() == Exchange::RequestState::kDone);
   // What a tunnel carries is not behind anything.
   const bool tunnel = behind && exchange_->response_state() == Exchange::ResponseState::kTunnel;
-  return behind && !tunnel ? transport_.input().bytes() : 0;
+  return behind && !tunnel ? transport_.bytes_held() : 0;
 }
 
 int64_t DownstreamConnection::StalledNs(int64_t now_ns) {

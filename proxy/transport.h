@@ -75,6 +75,10 @@ class Transport final : private uring::Socket::Owner {
   void Receive(uring::Socket::ReceiveMode mode);
   uring::Socket::ReceiveMode receive_mode() const { return wanted_; }
   bool input_ended() const { return input_ended_; }
+  // Received and not consumed, decrypted or not.
+  size_t bytes_held() const {
+    return input_.bytes() + (tls_ == nullptr ? 0 : tls_->cipher_input.bytes());
+  }
 
   // --- Output
   // Room for `parts` more parts, and for bytes at all.
