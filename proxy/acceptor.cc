@@ -36,7 +36,9 @@ void Acceptor::Resume() {
 
 void Acceptor::OnAccept(const uring::Completion& completion) {
   const int error = -completion.result;
-  if (completion.result >= 0) {
+  if (completion.result >= 0 && discarding_) {
+    loop_->io().CloseSocket(completion.result);
+  } else if (completion.result >= 0) {
     owner_->OnAccepted(completion.result, tls_);
   } else if (error != ECANCELED && error != EAGAIN && error != EINTR && error != ECONNABORTED) {
     owner_->OnAcceptFailed(error);

@@ -10,11 +10,6 @@
 namespace edge::proxy {
 namespace {
 
-// Longer ones are cut, so that a line keeps to LogBatch::kLineBytesMax even if each byte is
-// escaped.
-constexpr size_t kTargetBytesMax = 1024;
-constexpr size_t kHostBytesMax = 256;
-
 void AppendText(std::string& out, std::string_view key, std::string_view value, size_t bytes_max) {
   absl::StrAppend(&out, ",\"", key, "\":\"");
   AppendJsonEscaped(out, value.substr(0, bytes_max));
@@ -46,9 +41,9 @@ void AccessLogEntry::AppendJson(std::string& out, int64_t wall_ns) const {
                   "\",\"client\":\"", e.client_->address(), "\"");
   // A head that was refused is not quoted: what it means is what could not be found out.
   const bool known = e.head_complete_;
-  AppendText(out, "method", known ? e.request_.method_name() : "", 32);
-  AppendText(out, "host", known ? e.request_.host() : "", kHostBytesMax);
-  AppendText(out, "path", known ? e.request_.target() : "", kTargetBytesMax);
+  AppendText(out, "method", e.log_method_, Exchange::kLogMethodBytesMax);
+  AppendText(out, "host", e.log_host_, Exchange::kLogHostBytesMax);
+  AppendText(out, "path", e.log_target_, Exchange::kLogTargetBytesMax);
   absl::StrAppend(&out, ",\"protocol\":\"",
                   !known                                         ? ""
                   : e.request_.version == http::Version::kHttp11 ? "HTTP/1.1"

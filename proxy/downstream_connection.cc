@@ -1,5 +1,6 @@
 #include "proxy/downstream_connection.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -82,7 +83,12 @@ void DownstreamConnection::OnInputEnd(InputEnd end) {
     case State::kExchange:
       return exchange_->OnClientInputEnd(end);
     case State::kIdle:
+      // A close_notify is answered by one (RFC 8446, 6.1).
+      if (tls_ && end == InputEnd::kClean) return CloseIdle();
+      return Abort(false);
     case State::kLingering:
+      // Ours may still be on its way; OnOutputProgress or the deadline comes.
+      if (end == InputEnd::kClean && !transport_.drained()) return;
       return Abort(false);
     case State::kFree:
     case State::kClosing:
@@ -90,8 +96,9 @@ void DownstreamConnection::OnInputEnd(InputEnd end) {
   }
 }
 
-void DownstreamConnection::OnOutputRoom(bool drained) {
-  if (state_ == State::kExchange) return exchange_->OnClientOutputRoom(drained);
+void DownstreamConnection::OnOutputProgress(bool drained) {
+  if (drained) stalled_since_ns_ = INT64_MAX;
+  if (state_ == State::kExchange) return exchange_->OnClientOutputProgress(drained);
   if (state_ == State::kLingering && drained && transport_.input_ended()) Abort(false);
 }
 
@@ -171,7 +178,10 @@ void DownstreamConnection::Abort(bool reset) {
   }
   state_ = State::kClosing;
   deadline_.Stop();
-  if (exchange_ != nullptr) exchange_->Abandon();
+  if (exchange_ != nullptr) {
+    reset = reset || exchange_->NeedsReset();
+    exchange_->Abandon();
+  }
   if (reset) worker_->loop().io().ResetOnClose(transport_.fd());
   transport_.Close();
 }
@@ -197,7 +207,18 @@ size_t DownstreamConnection::HoardedBytes() const {
   const bool behind = state_ == State::kExchange &&
                       (exchange_->request_state() == Exchange::RequestState::kWaiting ||
                        exchange_->request_state() == Exchange::RequestState::kDone);
-  return behind ? transport_.input().bytes() : 0;
+  // What a tunnel carries is not behind anything.
+  const bool tunnel = behind && exchange_->response_state() == Exchange::ResponseState::kTunnel;
+  return behind && !tunnel ? transport_.input().bytes() : 0;
+}
+
+int64_t DownstreamConnection::StalledNs(int64_t now_ns) {
+  if (transport_.drained()) {
+    stalled_since_ns_ = INT64_MAX;
+    return 0;
+  }
+  stalled_since_ns_ = std::min(stalled_since_ns_, now_ns);
+  return now_ns - stalled_since_ns_;
 }
 
 std::string DownstreamConnection::DebugString() const {

@@ -70,6 +70,9 @@ class DownstreamConnection final : private Transport::Owner {
   int64_t idle_since_ns() const { return idle_since_ns_; }
   // Bytes of requests that wait behind the present one.
   size_t HoardedBytes() const;
+  // For how long output has been waiting for the client, counted from the first call that found
+  // any; 0: none is.
+  int64_t StalledNs(int64_t now_ns);
   void MarkEvicted() { evicted_ = true; }
   bool evicted() const { return evicted_; }
   std::string DebugString() const;
@@ -86,7 +89,7 @@ class DownstreamConnection final : private Transport::Owner {
   void OnHandshakeDone() override;
   void OnInput() override;
   void OnInputEnd(InputEnd end) override;
-  void OnOutputRoom(bool drained) override;
+  void OnOutputProgress(bool drained) override;
   void OnOutputFailed(int error) override;
   void OnTransportClosed() override;
   void OnDeadline();
@@ -106,6 +109,7 @@ class DownstreamConnection final : private Transport::Owner {
   bool listed_idle_ = false;
   bool evicted_ = false;
   int64_t idle_since_ns_ = 0;
+  int64_t stalled_since_ns_ = INT64_MAX;  // see StalledNs
   uint8_t address_size_ = 0;
   uint32_t requests_ = 0;
   uint64_t reported_received_ = 0;  // of the transport's counters, what the stats have already

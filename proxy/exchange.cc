@@ -47,6 +47,23 @@ bool Exchange::Grow(HeadBlock& block, http::MessageHead& head) {
   return true;
 }
 
+// Large buffers are lent while bytes move: both heads are with the other side now, and a body may
+// take for ever. Only what the access log says of the request is kept.
+void Exchange::LetGoOfHeads() {
+  FreeBlock(response_block_);
+  if (!request_block_.large.valid()) return;
+  char* out = request_block_.bytes.data();
+  const auto keep = [&out](std::string_view& text, size_t bytes_max) {
+    const size_t bytes = text.copy(out, bytes_max);
+    text = {out, bytes};
+    out += bytes;
+  };
+  keep(log_method_, kLogMethodBytesMax);
+  keep(log_host_, kLogHostBytesMax);
+  keep(log_target_, kLogTargetBytesMax);
+  FreeBlock(request_block_);
+}
+
 void Exchange::FreeBlock(HeadBlock& block) {
   if (block.large.valid()) worker_->loop().buffers().Unref(block.large);
   block.large = {};
@@ -98,7 +115,11 @@ void Exchange::OnClientInput() {
 }
 
 void Exchange::OnClientInputEnd(InputEnd end) {
-  if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
+  if (response_state_ == ResponseState::kTunnel) {
+    // Many speakers of WebSocket end without close_notify; the protocol has an end of its own.
+    const bool in_order = end == InputEnd::kClean || end == InputEnd::kTruncated;
+    return in_order ? PumpTunnel() : client_->Abort(false);
+  }
   client_half_closed_ = true;
   // A client that has said all it had to say may shut down its sending side and still read the
   // response.
@@ -120,7 +141,7 @@ bool Exchange::NoMoreRequests() const {
   return client_half_closed_ && client_->transport().input().empty();
 }
 
-void Exchange::OnClientOutputRoom(bool drained) {
+void Exchange::OnClientOutputProgress(bool drained) {
   if (drained) output_.Reset();
   switch (response_state_) {
     case ResponseState::kHead:
@@ -129,6 +150,7 @@ void Exchange::OnClientOutputRoom(bool drained) {
     case ResponseState::kBody:
       return PumpResponse();
     case ResponseState::kSending:
+      client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
       return MaybeFinish();
     case ResponseState::kTunnel:
       return PumpTunnel();
@@ -139,14 +161,26 @@ void Exchange::OnClientOutputRoom(bool drained) {
 }
 
 void Exchange::OnClientDeadline() {
+  if (response_state_ == ResponseState::kTunnel) {
+    NoteReason("tunnel.idle");
+    return client_->Abort(false);
+  }
+  if (!client_->transport().drained()) {
+    // One send may take longer than this time at a slow reader, whose progress only the kernel
+    // knows.
+    const uint64_t acknowledged = worker_->loop().io().BytesAcknowledged(client_->transport().fd());
+    if (acknowledged > acknowledged_) {
+      acknowledged_ = acknowledged;
+      return client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+    }
+  }
   worker_->stats().client_timeouts.Add();
-  if (response_state_ == ResponseState::kTunnel) return client_->Abort(false);
+  NoteReason("client.timeout");
   const bool waiting_for_client = request_state_ == RequestState::kHead ||
                                   request_state_ == RequestState::kBody ||
                                   request_state_ == RequestState::kDiscarding;
   if (!response_started_ && waiting_for_client && request_parser_.started()) {
     request_state_ = RequestState::kAbandoned;
-    NoteReason("client.timeout");
     return ReplyError({.status = 408, .details = "the request did not arrive in time"});
   }
   // It does not read its response, or never began a request.
@@ -155,6 +189,12 @@ void Exchange::OnClientDeadline() {
 
 void Exchange::Abandon() {
   if (response_state_ == ResponseState::kFinished) return;
+  const bool tunnel = response_state_ == ResponseState::kTunnel;
+  if (tunnel && upstream_ != nullptr && !(tunnel_up_ended_ && upstream_->transport().drained())) {
+    // What was cut must not look ended.
+    worker_->loop().io().ResetOnClose(upstream_->transport().fd());
+  }
+  if (!tunnel && reason_id_.empty()) NoteReason("client.closed");
   response_state_ = ResponseState::kFinished;
   ReleaseUpstream(false);
   if (request_parser_.started()) worker_->OnExchangeDone(*this);
@@ -209,12 +249,14 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
                    : request_.version == http::Version::kHttp10 ? "Connection: keep-alive\r\n"
                                                                 : "",
                    "\r\n", head_only ? std::string_view() : std::string_view(response.body));
+  if (head_complete_) LetGoOfHeads();
   response_body_bytes_ = head_only ? 0 : response.body.size();
   response_state_ = ResponseState::kSending;
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
   Transport& transport = client_->transport();
   transport.Write(local_reply_);
   transport.Flush();
+  if (response_state_ == ResponseState::kFinished) return;
   if (request_state_ == RequestState::kDiscarding) return DiscardRequest();
 }
 
@@ -227,6 +269,7 @@ void Exchange::StartTunnel() {
   close_after_ = true;
   upstream_->deadline().Clear();
   client_->transport().Flush();
+  if (response_state_ == ResponseState::kFinished) return;
   PumpTunnel();
 }
 
@@ -256,13 +299,15 @@ void Exchange::PumpTunnel() {
   uring::BufferLoans& buffers = worker_->loop().buffers();
   PumpRaw(client, origin, buffers, request_body_bytes_);
   PumpRaw(origin, client, buffers, response_body_bytes_);
-  client.Receive(NextReceive(client, origin, /*large=*/false));
-  origin.Receive(NextReceive(origin, client, /*large=*/false));
+  if (response_state_ == ResponseState::kFinished) return;
+  if (tunnel_down_cut_ && origin.input().empty() && client.drained()) {
+    return client_->Abort(/*reset=*/true);
+  }
   if (client.input_ended() && client.input().empty() && !tunnel_up_ended_) {
     tunnel_up_ended_ = true;
     origin.FinishOutput();
   }
-  if (origin.input_ended() && origin.input().empty() && !tunnel_down_ended_) {
+  if (origin.input_ended() && origin.input().empty() && !tunnel_down_ended_ && !tunnel_down_cut_) {
     tunnel_down_ended_ = true;
     client.FinishOutput();
   }
@@ -270,6 +315,9 @@ void Exchange::PumpTunnel() {
     return client_->Abort(false);
   }
   client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+  origin.Receive(NextReceive(origin, client, /*large=*/false));
+  // Last: it may decrypt, and so come back here.
+  client.Receive(NextReceive(client, origin, /*large=*/false));
 }
 
 // --- Ends

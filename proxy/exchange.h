@@ -64,10 +64,15 @@ class Exchange final : public UpstreamConnection::Lessee {
   // --- DownstreamConnection::FinishExchange, so callers return right after.
   void OnClientInput();
   void OnClientInputEnd(InputEnd end);
-  void OnClientOutputRoom(bool drained);
+  void OnClientOutputProgress(bool drained);
   void OnClientDeadline();
   // The client's connection is closing: let go of everything but the memory.
   void Abandon();
+  // Only a reset can tell the client that the response is cut: its end is marked by the close.
+  bool NeedsReset() const {
+    return client_framing_ == http::BodyFraming::kUntilClose &&
+           (response_state_ == ResponseState::kBody || response_state_ == ResponseState::kSending);
+  }
 
   RequestState request_state() const { return request_state_; }
   ResponseState response_state() const { return response_state_; }
@@ -80,6 +85,15 @@ class Exchange final : public UpstreamConnection::Lessee {
   // The response's memory for trailers; more than that is refused (see http::ChunkReader).
   static constexpr size_t kTrailerBytesMax = 2048;
   static constexpr size_t kHeadBlockBytes = 4096;
+  // "0\r\n\r\n", and what may precede the end of a body that has chunks.
+  static constexpr size_t kEmptyChunkedBytes = 5;
+  static constexpr size_t kChunkAndEndBytesMax =
+      2 * http::kChunkHeaderBytesMax + kTrailerBytesMax + 2;
+  // Longer ones are cut in the access log, so that a line keeps to LogBatch::kLineBytesMax even if
+  // each byte is escaped.
+  static constexpr size_t kLogMethodBytesMax = 32;
+  static constexpr size_t kLogHostBytesMax = 256;
+  static constexpr size_t kLogTargetBytesMax = 1024;
   // Bytes that may wait in a queue before its side is not read any further.
   static constexpr size_t kQueueBytesMax = 64 << 10;
   // The rest of a request's body that is read after edge has answered itself, to keep the
@@ -100,6 +114,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   void ReadRequestHead();
   void OnRequestHead();
   void StartUpstream();
+  void ReplyConnectFailed();
   void OnUpstreamReady();
   bool WriteRequestHead();
   void PumpRequest();
@@ -113,12 +128,13 @@ class Exchange final : public UpstreamConnection::Lessee {
   void OnUpstreamConnectFailed(int error) override;
   void OnUpstreamInput() override;
   void OnUpstreamInputEnd(InputEnd end) override;
-  void OnUpstreamOutputRoom(bool drained) override;
+  void OnUpstreamOutputProgress(bool drained) override;
   void OnUpstreamOutputFailed(int error) override;
   void OnUpstreamDeadline() override;
   void ReadResponseHead();
   bool OnResponseHead();
   bool ForwardInterim();
+  bool AnswersNothing() const;
   void PumpResponse();
   void ReceiveResponse();
   void EndResponse();
@@ -143,6 +159,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool NoMoreRequests() const;
   bool Grow(HeadBlock& block, http::MessageHead& head);
   void FreeBlock(HeadBlock& block);
+  void LetGoOfHeads();
   void MakeRequestId();
   std::string_view request_id() const { return {request_id_.data(), request_id_.size()}; }
   int64_t now_ns() const;
@@ -165,7 +182,9 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool client_half_closed_ = false;
   bool tunnel_up_ended_ = false;
   bool tunnel_down_ended_ = false;
-  uint16_t status_ = 0;  // as sent to the client
+  bool tunnel_down_cut_ = false;
+  bool connect_timed_out_ = false;  // the last connect to an origin that failed
+  uint16_t status_ = 0;             // as sent to the client
   UpstreamSet tried_;
 
   int64_t started_ns_;
@@ -173,6 +192,11 @@ class Exchange final : public UpstreamConnection::Lessee {
   uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
   uint64_t discarded_bytes_ = 0;
+  uint64_t acknowledged_ = 0;  // by the client's kernel, when it was last asked
+  // Of the request, for the access log.
+  std::string_view log_method_;
+  std::string_view log_host_;
+  std::string_view log_target_;
   std::string_view reason_id_;  // why edge answered itself; static, empty if it did not
   std::string_view
       upstream_name_;  // of the endpoint that was tried last; lives as long as the pool

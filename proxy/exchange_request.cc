@@ -31,10 +31,15 @@ void Exchange::ReadRequestHead() {
         return OnRequestHead();
     }
   }
+  // The end came behind the request before this one.
+  if (client_->transport().input_ended()) client_->Abort(false);
 }
 
 void Exchange::OnRequestHead() {
   head_complete_ = true;
+  log_method_ = request_.method_name();
+  log_host_ = request_.host();
+  log_target_ = request_.target();
   request_state_ = RequestState::kWaiting;
   client_->deadline().Clear();
   request_body_.Start(request_.framing, request_.content_length, &worker_->settings().policy,
@@ -68,7 +73,7 @@ void Exchange::StartUpstream() {
       upstream_name_ = upstream_->endpoint().name;
       return;
     case UpstreamPool::LeaseStatus::kNoneLeft:
-      if (attempts_ > 1) return OnOriginFailed(UpstreamError::kConnectRefused, "connect failed");
+      if (attempts_ > 1) return ReplyConnectFailed();
       CountUpstreamError(UpstreamError::kNoneLeft);
       return ReplyError({.status = 503,
                          .error = "destination_unavailable",
@@ -84,18 +89,22 @@ void Exchange::StartUpstream() {
 void Exchange::OnUpstreamConnected() { OnUpstreamReady(); }
 
 void Exchange::OnUpstreamConnectFailed(int error) {
-  const bool timed_out = error == ETIMEDOUT;
+  connect_timed_out_ = error == ETIMEDOUT;
   tried_[upstream_->endpoint().index] = true;
   upstream_ = nullptr;  // the pool has ended the lease
-  const UpstreamError kind =
-      timed_out ? UpstreamError::kConnectTimeout : UpstreamError::kConnectRefused;
-  CountUpstreamError(kind);
+  CountUpstreamError(connect_timed_out_ ? UpstreamError::kConnectTimeout
+                                        : UpstreamError::kConnectRefused);
   // Nothing of the request has left, so another origin may get it whatever its method.
   if (attempts_ < kAttemptsMax && tried_.count() < worker_->upstreams().endpoint_count()) {
     worker_->stats().upstream_retries.Add();
     return StartUpstream();
   }
-  if (timed_out) {
+  return ReplyConnectFailed();
+}
+
+// As the last connect failed.
+void Exchange::ReplyConnectFailed() {
+  if (connect_timed_out_) {
     return ReplyError({.status = 504,
                        .error = "connection_timeout",
                        .details = "the origin did not accept the connection in time"});
@@ -108,6 +117,12 @@ void Exchange::OnUpstreamConnectFailed(int error) {
 void Exchange::OnUpstreamReady() {
   if (!WriteRequestHead()) {
     request_state_ = RequestState::kAbandoned;
+    if (!upstream_->output().large()) {
+      CountUpstreamError(UpstreamError::kLocalLimit);
+      return ReplyError({.status = 503,
+                         .error = "proxy_internal_error",
+                         .details = "no memory left for a large request head"});
+    }
     return ReplyError({.status = 431,
                        .error = "http_request_error",
                        .details = "the request head is too large to forward"});
@@ -165,7 +180,7 @@ void Exchange::PumpRequest() {
   uring::BufferLoans& buffers = worker_->loop().buffers();
   const bool chunked = request_.framing == http::BodyFraming::kChunked;
   while (!client.input().empty() && origin.CanWrite(3) &&
-         (!chunked || output.Room().size() >= kTrailerBytesMax + http::kChunkHeaderBytesMax + 2)) {
+         (!chunked || output.Room().size() >= kChunkAndEndBytesMax)) {
     const http::BodyReader::Step step = request_body_.Next(client.input().Front());
     if (!step.data.empty()) {
       if (chunked) {
@@ -201,7 +216,8 @@ void Exchange::EndRequest() {
     origin.Write(output.Commit(bytes));
   }
   request_state_ = RequestState::kDone;
-  if (response_state_ == ResponseState::kHead || response_state_ == ResponseState::kNone) {
+  // From now on the client is waited for only if it has to read.
+  if (response_state_ != ResponseState::kBody || client_->transport().drained()) {
     client_->deadline().Clear();
   }
   upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
@@ -214,15 +230,19 @@ void Exchange::ReceiveRequest() {
   Transport& client = client_->transport();
   const bool large = request_body_.remaining() > kLargeBodyBytes;
   const Socket::ReceiveMode mode = NextReceive(client, upstream_->transport(), large);
-  client.Receive(mode);
-  if (mode == Socket::ReceiveMode::kOff) {
-    // Now the origin is the one that is waited for.
-    client_->deadline().Clear();
+  // A client that waits for leave to send waits for the origin, and so does one whose bytes the
+  // origin does not take.
+  const bool waits_for_leave = request_.expect_continue && interim_responses_ == 0 &&
+                               request_body_bytes_ == 0 && response_state_ == ResponseState::kHead;
+  if (mode == Socket::ReceiveMode::kOff || waits_for_leave) {
+    if (client.drained()) client_->deadline().Clear();
     upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
-    return;
+  } else {
+    client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+    if (response_state_ == ResponseState::kHead) upstream_->deadline().Clear();
   }
-  client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
-  if (response_state_ == ResponseState::kHead) upstream_->deadline().Clear();
+  // Last: it may decrypt, and so come back here or end the request.
+  client.Receive(mode);
 }
 
 // Drops the rest of the body after a local reply.
@@ -243,6 +263,11 @@ void Exchange::DiscardRequest() {
       client.Receive(Socket::ReceiveMode::kMultishot);
       return MaybeFinish();
     }
+  }
+  if (client.input_ended()) {
+    request_state_ = RequestState::kAbandoned;
+    close_after_ = true;
+    return MaybeFinish();
   }
   client.Receive(Socket::ReceiveMode::kMultishot);
 }

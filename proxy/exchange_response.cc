@@ -32,7 +32,9 @@ void Exchange::OnUpstreamInputEnd(InputEnd end) {
   // failed send an end is no orderly one.
   origin_cut_ = end != InputEnd::kClean || upstream_->transport().output_failed();
   if (response_state_ == ResponseState::kTunnel) {
-    return origin_cut_ ? client_->Abort(/*reset=*/true) : PumpTunnel();
+    // What the origin said before goes first. If only the send has failed, it had said all of it.
+    tunnel_down_cut_ = end != InputEnd::kClean;
+    return PumpTunnel();
   }
   if (response_state_ == ResponseState::kBody) {
     // What was received before the end goes first.
@@ -45,13 +47,16 @@ void Exchange::OnUpstreamInputEnd(InputEnd end) {
                                                          : "the origin reset the connection");
 }
 
-void Exchange::OnUpstreamOutputRoom(bool) {
+void Exchange::OnUpstreamOutputProgress(bool) {
   if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
   if (request_state_ == RequestState::kBody) return PumpRequest();
 }
 
 void Exchange::OnUpstreamOutputFailed(int) {
-  if (response_state_ == ResponseState::kTunnel) return client_->Abort(false);
+  if (response_state_ == ResponseState::kTunnel) {
+    tunnel_up_ended_ = true;  // it reads no more; its receive tells what it still said
+    return PumpTunnel();
+  }
   // The origin takes no more, but it may have answered before it stopped reading: the response, or
   // the end of the connection, is what decides.
   if (request_state_ == RequestState::kBody) {
@@ -75,12 +80,16 @@ void Exchange::OnUpstreamDeadline() {
 
 void Exchange::ReadResponseHead() {
   InputQueue& input = upstream_->transport().input();
-  if (first_byte_ns_ == 0) first_byte_ns_ = now_ns();
+  if (first_byte_ns_ == 0 && !input.empty()) {
+    if (AnswersNothing() && MayRetry()) {
+      return OnOriginFailed(UpstreamError::kClosedEarly, "the origin spoke before it was asked");
+    }
+    first_byte_ns_ = now_ns();
+  }
   while (!input.empty()) {
-    // Interim heads before this one may have to go first.
-    if (interim_responses_ > 0 && (!client_->transport().CanWrite(3) ||
-                                   output_.Room().size() < OutputBlock::kInlineBytes / 2)) {
-      return;
+    // An interim head before this one goes first, or there might be no room for both.
+    if (interim_responses_ > 0 && !output_.empty()) {
+      return upstream_->transport().Receive(Socket::ReceiveMode::kOff);
     }
     const http::HeadProgress progress = response_parser_.Feed(input.Front());
     if (progress.consumed > 0) input.Consume(progress.consumed);
@@ -113,6 +122,14 @@ void Exchange::ReadResponseHead() {
   }
 }
 
+// Whether the first bytes from a reused connection are no response to this request, which has not
+// been sent: what an origin says when it closes an idle connection (408, for instance) may be in
+// the same batch as the request.
+bool Exchange::AnswersNothing() const {
+  return upstream_->reused() && request_state_ == RequestState::kDone && request_body_bytes_ == 0 &&
+         !upstream_->transport().drained();
+}
+
 // 1xx: passed on to a client that can know it (RFC 9110, 15.2). False: the exchange has failed.
 bool Exchange::ForwardInterim() {
   if (++interim_responses_ > worker_->settings().policy.interim_responses_max) {
@@ -121,14 +138,18 @@ bool Exchange::ForwardInterim() {
   }
   if (request_.version == http::Version::kHttp11) {
     const http::ResponseForwarding forwarding{.client_version = request_.version};
-    const std::optional<size_t> bytes =
-        http::SerializeResponse(response_, forwarding, output_.Room());
+    std::optional<size_t> bytes = http::SerializeResponse(response_, forwarding, output_.Room());
+    if (!bytes.has_value() && output_.empty() && output_.Enlarge()) {
+      bytes = http::SerializeResponse(response_, forwarding, output_.Room());
+    }
     if (!bytes.has_value()) {
-      OnOriginFailed(UpstreamError::kInvalidResponse, "an interim response is too large");
+      OnOriginFailed(output_.large() ? UpstreamError::kInvalidResponse : UpstreamError::kLocalLimit,
+                     "an interim response is too large to forward");
       return false;
     }
     client_->transport().Write(output_.Commit(*bytes));
     client_->transport().Flush();
+    if (response_state_ == ResponseState::kFinished) return false;
   }
   response_.Clear();
   response_parser_.Start(&response_, request_.method, request_.upgrade);
@@ -145,12 +166,18 @@ bool Exchange::OnResponseHead() {
   http::ResponseForwarding forwarding = http::PlanResponse(response_, request_.version, keep_alive);
   forwarding.date = worker_->DateText();
   forwarding.request_id = request_id();
-  std::optional<size_t> bytes = http::SerializeResponse(response_, forwarding, output_.Room());
+  // The end of an empty chunked body may come before any of this is sent.
+  const auto room = [this] {
+    const std::span<char> all = output_.Room();
+    return all.first(all.size() - kEmptyChunkedBytes);
+  };
+  std::optional<size_t> bytes = http::SerializeResponse(response_, forwarding, room());
   if (!bytes.has_value() && output_.empty() && output_.Enlarge()) {
-    bytes = http::SerializeResponse(response_, forwarding, output_.Room());
+    bytes = http::SerializeResponse(response_, forwarding, room());
   }
   if (!bytes.has_value()) {
-    OnOriginFailed(UpstreamError::kInvalidResponse, "the response head is too large to forward");
+    OnOriginFailed(output_.large() ? UpstreamError::kInvalidResponse : UpstreamError::kLocalLimit,
+                   "the response head is too large to forward");
     return false;
   }
   status_ = response_.status;
@@ -165,6 +192,7 @@ bool Exchange::OnResponseHead() {
   upstream_->NoteResponseSize(
       response_.framing == http::BodyFraming::kLength ? response_.content_length : 0);
   client_->transport().Write(output_.Commit(*bytes));
+  LetGoOfHeads();
   return true;
 }
 
@@ -176,7 +204,7 @@ void Exchange::PumpResponse() {
   const bool chunked = client_framing_ == http::BodyFraming::kChunked;
   if (response_body_.complete()) return EndResponse();
   while (!origin.input().empty() && client.CanWrite(3) &&
-         (!chunked || output_.Room().size() >= kTrailerBytesMax + http::kChunkHeaderBytesMax + 2)) {
+         (!chunked || output_.Room().size() >= kChunkAndEndBytesMax)) {
     const http::BodyReader::Step step = response_body_.Next(origin.input().Front());
     if (!step.data.empty()) {
       if (chunked) {
@@ -204,6 +232,7 @@ void Exchange::PumpResponse() {
     return OnOriginFailed(UpstreamError::kClosedEarly, "the origin closed in the middle");
   }
   client.Flush();
+  if (response_state_ == ResponseState::kFinished) return;
   return ReceiveResponse();
 }
 
@@ -260,9 +289,10 @@ void Exchange::CountUpstreamError(UpstreamError error) {
 
 bool Exchange::MayRetry() const {
   return !response_started_ && interim_responses_ == 0 && request_body_bytes_ == 0 &&
-         request_body_.complete() && attempts_ < kAttemptsMax &&
-         http::IsIdempotent(request_.method) && upstream_ != nullptr && upstream_->reused() &&
-         first_byte_ns_ == 0;
+         // Of a chunked body the end, and the trailers, have been taken from the input.
+         request_.framing != http::BodyFraming::kChunked && request_body_.complete() &&
+         attempts_ < kAttemptsMax && http::IsIdempotent(request_.method) && upstream_ != nullptr &&
+         upstream_->reused() && first_byte_ns_ == 0;
 }
 
 void Exchange::OnOriginRefused(http::Reason reason) {

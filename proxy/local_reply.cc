@@ -2,8 +2,23 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "http/method.h"
 
 namespace edge::proxy {
+namespace {
+
+// Every method but the one that edge refuses for itself.
+std::string AllowedMethods() {
+  std::string methods;
+  for (int i = 0; i < static_cast<int>(http::Method::kCount); ++i) {
+    const auto method = static_cast<http::Method>(i);
+    if (method == http::Method::kConnect) continue;
+    absl::StrAppend(&methods, methods.empty() ? "" : ", ", http::MethodName(method));
+  }
+  return methods;
+}
+
+}  // namespace
 
 std::string_view ReasonPhrase(uint16_t status) {
   switch (status) {
@@ -68,6 +83,10 @@ LocalResponse MakeErrorResponse(const ErrorReply& reply, std::string_view accept
     absl::StrAppend(&response.extra_fields, "; details=\"", reply.details, "\"");
   }
   absl::StrAppend(&response.extra_fields, "\r\nCache-Control: no-store\r\n");
+  // RFC 9110, 15.5.6.
+  if (reply.status == 405) {
+    absl::StrAppend(&response.extra_fields, "Allow: ", AllowedMethods(), "\r\n");
+  }
   return response;
 }
 

@@ -37,6 +37,7 @@ class OutputBlock {
     return written;
   }
   bool empty() const { return used_ == 0; }
+  bool large() const { return large_.valid(); }
 
   // Everything committed has been sent.
   void Reset() {

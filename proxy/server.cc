@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "http/validation_policy.h"
 #include "proxy/http_settings.h"
 #include "proxy/resolver.h"
 #include "tls/record_pool.h"
@@ -146,6 +147,10 @@ absl::Status Server::PrepareSettings() {
     absl::StatusOr<AddressBlock> parsed = AddressBlock::Parse(block);
     if (!parsed.ok()) return parsed.status();
     settings_->trusted_proxies.push_back(*parsed);
+  }
+  if (const std::string_view problem = http::FindProblem(settings_->policy); !problem.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--body_buffer_size: found ", config_.body_buffer_size, ", but ", problem));
   }
   for (const UpstreamSpec& spec : config_.upstream) {
     absl::StatusOr<std::vector<uring::SocketAddress>> addresses =

@@ -65,6 +65,8 @@ void Transport::Receive(Socket::ReceiveMode mode) {
 
 void Transport::OnReceived(Socket&, BufferId buffer, uint32_t size, bool more) {
   bytes_received_ += size;
+  // Behind a close_notify or what broke the protocol: nobody will ever read it.
+  if (input_ended_) return loop_->buffers().Unref(buffer);
   (tls_ == nullptr ? input_ : tls_->cipher_input).Append(buffer, size);
   if (more) return;
   if (tls_ != nullptr) return Decrypt();
@@ -194,6 +196,11 @@ void Transport::StartSend() {
 // Seals what is queued into records.
 bool Transport::EncryptParts() {
   if (part_count_ == 0 || !tls_->handshake_done) return true;
+  if (tls_->session->state() == tls::Session::State::kFailed) {
+    // The alert goes out; the end of the input tells the owner.
+    DropParts();
+    return true;
+  }
   const bool ok = tls_->session->Writev(std::span(parts_.data(), part_count_));
   for (int i = 0; i < part_count_; ++i) {
     if (part_buffers_[i].valid()) loop_->buffers().Unref(part_buffers_[i]);
@@ -227,7 +234,7 @@ void Transport::OnSent(Socket&, int32_t result) {
     finish_output_ = false;
     socket_.ShutdownSend();
   }
-  if (is_drained || CanWrite()) owner_->OnOutputRoom(is_drained);
+  owner_->OnOutputProgress(is_drained);
 }
 
 void Transport::PopParts(size_t bytes) {

@@ -5,8 +5,8 @@
 //   owner --> Write --> parts [--> tls::Session --> records] --> one sendmsg at a time
 //
 // Output is bounded: at most kPartsMax parts and kOutputBytesMax bytes wait or are on their way;
-// CanWrite tells when there is room, OnOutputRoom when there is room again. A part either lies in a
-// provided buffer, of which it takes one reference, or in memory that the owner keeps until
+// CanWrite tells when there is room, OnOutputProgress when there may be again. A part either lies
+// in a provided buffer, of which it takes one reference, or in memory that the owner keeps until
 // everything is sent.
 //
 // Worker thread only.
@@ -50,8 +50,8 @@ class Transport final : private uring::Socket::Owner {
     virtual void OnHandshakeDone() = 0;
     virtual void OnInput() = 0;
     virtual void OnInputEnd(InputEnd end) = 0;
-    // A send ended and there is room; `drained`: nothing is left to be sent.
-    virtual void OnOutputRoom(bool drained) = 0;
+    // The kernel took bytes, so there may be room; `drained`: nothing is left to be sent.
+    virtual void OnOutputProgress(bool drained) = 0;
     // The peer takes no more bytes (errno). Nothing written since is delivered.
     virtual void OnOutputFailed(int error) = 0;
     // The last callback: the memory may be freed.

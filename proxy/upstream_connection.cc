@@ -41,9 +41,9 @@ void UpstreamConnection::OnInputEnd(InputEnd end) {
   pool_->Discard(*this);
 }
 
-void UpstreamConnection::OnOutputRoom(bool drained) {
+void UpstreamConnection::OnOutputProgress(bool drained) {
   if (drained) output_.Reset();
-  if (state_ == State::kLeased) lessee_->OnUpstreamOutputRoom(drained);
+  if (state_ == State::kLeased) lessee_->OnUpstreamOutputProgress(drained);
 }
 
 void UpstreamConnection::OnOutputFailed(int error) {

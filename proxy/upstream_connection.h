@@ -46,7 +46,7 @@ class UpstreamConnection final : private Transport::Owner {
     virtual void OnUpstreamConnectFailed(int error) = 0;
     virtual void OnUpstreamInput() = 0;
     virtual void OnUpstreamInputEnd(InputEnd end) = 0;
-    virtual void OnUpstreamOutputRoom(bool drained) = 0;
+    virtual void OnUpstreamOutputProgress(bool drained) = 0;
     virtual void OnUpstreamOutputFailed(int error) = 0;
     virtual void OnUpstreamDeadline() = 0;
   };
@@ -79,7 +79,7 @@ class UpstreamConnection final : private Transport::Owner {
   void OnHandshakeDone() override {}
   void OnInput() override;
   void OnInputEnd(InputEnd end) override;
-  void OnOutputRoom(bool drained) override;
+  void OnOutputProgress(bool drained) override;
   void OnOutputFailed(int error) override;
   void OnTransportClosed() override;
   void OnDeadline();

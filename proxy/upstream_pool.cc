@@ -1,10 +1,20 @@
 #include "proxy/upstream_pool.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "absl/log/check.h"
 
 namespace edge::proxy {
+namespace {
+
+// Errors of connect(2) that say nothing of the origin: no port, memory or descriptor was left here.
+bool IsLocalLimit(int error) {
+  return error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM || error == EMFILE ||
+         error == ENFILE;
+}
+
+}  // namespace
 
 UpstreamPool::UpstreamPool(uring::Loop* loop, UpstreamPoolOptions options, WorkerStats* stats)
     : loop_(loop),
@@ -64,24 +74,42 @@ UpstreamPool::Lease UpstreamPool::Acquire(UpstreamConnection::Lessee* lessee,
                                           const UpstreamSet& tried, bool fresh) {
   UpstreamEndpoint* endpoint = Choose(tried);
   if (endpoint == nullptr) return {LeaseStatus::kNoneLeft};
-
-  if (!fresh && endpoint->idle_newest != nullptr) {
-    UpstreamConnection& connection = *endpoint->idle_newest;
-    RemoveIdle(connection);
-    connection.state_ = UpstreamConnection::State::kLeased;
-    connection.lessee_ = lessee;
-    connection.deadline_.Clear();
-    ++connection.requests_;
-    ++endpoint->in_flight;
-    stats_->upstream_reuses.Add();
-    stats_->upstream_active.Add();
-    return {LeaseStatus::kReady, &connection};
+  // A trial has to connect: a pooled connection tells nothing of whether the origin accepts again,
+  // and only a connect that works ends the back-off.
+  const bool trial = endpoint->failures > 0 && endpoints_.size() > 1;
+  if (!fresh && !trial && endpoint->idle_newest != nullptr) {
+    return LeaseIdle(*endpoint->idle_newest, lessee);
   }
+  Lease lease = LeaseNew(*endpoint, lessee);
+  const bool at_limit = lease.status == LeaseStatus::kLocalLimit;
+  if (at_limit) {
+    if (trial) endpoint->retry_at_ns = loop_->now_ns();  // it was not tried
+    UpstreamConnection* idle = fresh ? nullptr : IdleOfAny(tried);
+    if (idle != nullptr) lease = LeaseIdle(*idle, lessee);
+  }
+  if (at_limit || slab_.capacity() - slab_.in_use() < kSlotsSpare) DiscardOneIdle();
+  return lease;
+}
 
+UpstreamPool::Lease UpstreamPool::LeaseIdle(UpstreamConnection& connection,
+                                            UpstreamConnection::Lessee* lessee) {
+  RemoveIdle(connection);
+  connection.state_ = UpstreamConnection::State::kLeased;
+  connection.lessee_ = lessee;
+  connection.deadline_.Clear();
+  ++connection.requests_;
+  ++connection.endpoint_->in_flight;
+  stats_->upstream_reuses.Add();
+  stats_->upstream_active.Add();
+  return {LeaseStatus::kReady, &connection};
+}
+
+UpstreamPool::Lease UpstreamPool::LeaseNew(UpstreamEndpoint& endpoint,
+                                           UpstreamConnection::Lessee* lessee) {
   UpstreamConnection* connection = slab_.Allocate(loop_, this);
   if (connection == nullptr) return {LeaseStatus::kLocalLimit};
-  connection->endpoint_ = endpoint;
-  if (connection->transport_.Connect(endpoint->address) != 0) {
+  connection->endpoint_ = &endpoint;
+  if (connection->transport_.Connect(endpoint.address) != 0) {
     slab_.Free(connection);
     return {LeaseStatus::kLocalLimit};
   }
@@ -90,10 +118,29 @@ UpstreamPool::Lease UpstreamPool::Acquire(UpstreamConnection::Lessee* lessee,
   connection->created_ns_ = loop_->now_ns();
   connection->deadline_.Set(loop_->now_ns() + options_.connect_timeout_ns);
   connection->requests_ = 1;
-  ++endpoint->in_flight;
+  ++endpoint.in_flight;
   stats_->upstream_connects.Add();
   stats_->upstream_active.Add();
   return {LeaseStatus::kConnecting, connection};
+}
+
+// A pooled connection of any origin that this request may use.
+UpstreamConnection* UpstreamPool::IdleOfAny(const UpstreamSet& tried) {
+  for (const UpstreamEndpoint& endpoint : endpoints_) {
+    if (tried[endpoint.index] || endpoint.failures > 0) continue;
+    if (endpoint.idle_newest != nullptr) return endpoint.idle_newest;
+  }
+  return nullptr;
+}
+
+// Pooled connections of one origin may take the slots and descriptors that connections to others
+// need: the origin with the most gives up the one that was idle for longest.
+void UpstreamPool::DiscardOneIdle() {
+  const auto most = std::max_element(endpoints_.begin(), endpoints_.end(),
+                                     [](const UpstreamEndpoint& a, const UpstreamEndpoint& b) {
+                                       return a.idle_count < b.idle_count;
+                                     });
+  if (most->idle_oldest != nullptr) Discard(*most->idle_oldest);
 }
 
 void UpstreamPool::OnConnectDone(UpstreamConnection& connection) {
@@ -104,14 +151,20 @@ void UpstreamPool::OnConnectDone(UpstreamConnection& connection) {
 }
 
 void UpstreamPool::OnConnectFailed(UpstreamConnection& connection, int error) {
-  NoteFailure(*connection.endpoint_);
+  NoteFailure(connection, error);
   UpstreamConnection::Lessee* lessee = connection.lessee_;
   EndLease(connection);
   Discard(connection);
   lessee->OnUpstreamConnectFailed(error);
 }
 
-void UpstreamPool::NoteFailure(UpstreamEndpoint& endpoint) {
+void UpstreamPool::NoteFailure(const UpstreamConnection& connection, int error) {
+  if (IsLocalLimit(error)) return;
+  UpstreamEndpoint& endpoint = *connection.endpoint_;
+  // What was begun before the last failure tells nothing new: many requests that were refused
+  // together are one failure.
+  if (connection.created_ns_ <= endpoint.failed_ns) return;
+  endpoint.failed_ns = loop_->now_ns();
   const uint32_t doublings = std::min<uint32_t>(endpoint.failures, 5);
   ++endpoint.failures;
   const int64_t backoff_ns = std::min(kBackoffFirstNs << doublings, kBackoffMaxNs);

@@ -4,8 +4,10 @@
 // Balancing: of two origins drawn at random the one with fewer requests in flight (Mitzenmacher,
 // "The power of two choices in randomized load balancing", 2001), which needs no state shared
 // between workers. An origin that could not be connected to is passed over until its back-off has
-// run out; then one request tries it, and only when that has worked do the others follow. A sole
-// origin is never passed over.
+// run out; then one request tries it over a new connection, and only when that has worked do the
+// others follow. A sole origin is never passed over.
+//
+// Slots and descriptors are shared by all origins: when they run out, pooled connections give way.
 //
 // Worker thread only.
 
@@ -36,8 +38,9 @@ struct UpstreamEndpoint {
   std::string name;
   uring::SocketAddress address;
   uint32_t in_flight = 0;
-  uint32_t failures = 0;    // connects that failed since the last that worked
-  int64_t retry_at_ns = 0;  // passed over until then, if failures > 0
+  uint32_t failures = 0;          // connects that failed since the last that worked
+  int64_t retry_at_ns = 0;        // passed over until then, if failures > 0
+  int64_t failed_ns = INT64_MIN;  // when the last of these failed
   uint32_t idle_count = 0;
   UpstreamConnection* idle_newest = nullptr;
   UpstreamConnection* idle_oldest = nullptr;
@@ -89,11 +92,18 @@ class UpstreamPool {
   static constexpr int64_t kBackoffFirstNs = 1'000'000'000;
   static constexpr int64_t kBackoffMaxNs = 30'000'000'000;
 
+  // Below so many free slots pooled connections are closed for new ones.
+  static constexpr size_t kSlotsSpare = 16;
+
   UpstreamEndpoint* Choose(const UpstreamSet& tried);
+  Lease LeaseIdle(UpstreamConnection& connection, UpstreamConnection::Lessee* lessee);
+  Lease LeaseNew(UpstreamEndpoint& endpoint, UpstreamConnection::Lessee* lessee);
+  UpstreamConnection* IdleOfAny(const UpstreamSet& tried);
+  void DiscardOneIdle();
   uint64_t Random();
   void OnConnectDone(UpstreamConnection& connection);
   void OnConnectFailed(UpstreamConnection& connection, int error);
-  void NoteFailure(UpstreamEndpoint& endpoint);
+  void NoteFailure(const UpstreamConnection& connection, int error);
   void Discard(UpstreamConnection& connection);
   void OnClosed(UpstreamConnection& connection);
   void PushIdle(UpstreamConnection& connection);

@@ -181,12 +181,25 @@ void Worker::OnEvictTimer() {
   loop_.timers().Start(evict_timer_, loop_.now_ns() + kEvictIntervalNs);
 }
 
-// Connections have starved for a while. Clients whose next requests fill the pool while an earlier
-// one waits for its response are closed, those with the most first, until a quarter of the pool is
-// free.
+// Connections have starved for a while.
 void Worker::OnStarvingTimer() {
+  using uring::BufferGroup;
+  const uring::BufferLoans& buffers = loop_.buffers();
   const uring::Io& io = loop_.io();
-  if (!loop_.buffers().anyone_waiting() || io.BuffersFree(uring::BufferGroup::kHead) > 0) return;
+  // TLS decrypts into buffers of edge's own: those that the kernel still has are of no use to it.
+  const bool clients_starve =
+      buffers.anyone_waiting(BufferGroup::kHead) &&
+      (io.BuffersFree(BufferGroup::kHead) == 0 || io.BuffersOwn(BufferGroup::kHead) == 0);
+  if (clients_starve) ShedHoarders();
+  const bool origins_starve =
+      buffers.anyone_waiting(BufferGroup::kOrigin) && io.BuffersFree(BufferGroup::kOrigin) == 0;
+  if (origins_starve) ShedStalled();
+}
+
+// Clients whose next requests fill the pool while an earlier one waits for its response are closed,
+// those with the most first, until a quarter of the pool is free.
+void Worker::ShedHoarders() {
+  const uring::Io& io = loop_.io();
   size_t most = 0;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
        connection = ConnectionList::Next(*connection)) {
@@ -204,6 +217,31 @@ void Worker::OnStarvingTimer() {
       stats_->connections_shed.Add();
       to_free -= std::min(to_free, hoarded);
       connection->CloseNow();
+    }
+    connection = next;
+  }
+}
+
+// Clients that do not read their responses each keep at least one buffer, in a send that does not
+// end; enough of them keep all, and no origin is heard any more. Those that have stalled for
+// longest are closed, until a quarter of the pool is free.
+void Worker::ShedStalled() {
+  const int64_t now_ns = loop_.now_ns();
+  int64_t longest_ns = 0;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
+       connection = ConnectionList::Next(*connection)) {
+    longest_ns = std::max(longest_ns, connection->StalledNs(now_ns));
+  }
+  if (longest_ns < kStarvingNs) return;
+  shed_ns_ = now_ns;
+  starving_ns_ = std::max(starving_ns_ / 2, kStarvingLeastNs);
+  size_t to_close = loop_.io().BuffersTotal(uring::BufferGroup::kOrigin) / 4;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_close > 0;) {
+    DownstreamConnection* next = ConnectionList::Next(*connection);
+    if (connection->StalledNs(now_ns) >= std::max(longest_ns / 2, kStarvingNs)) {
+      stats_->connections_shed.Add();
+      --to_close;
+      connection->Abort(true);  // what the kernel has still to send is of no use, either
     }
     connection = next;
   }

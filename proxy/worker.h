@@ -61,7 +61,7 @@ class Worker final : public Acceptor::Owner {
   // At the limit: how often to look for connections that have become idle for long enough.
   static constexpr int64_t kEvictIntervalNs = 100'000'000;
   // For how long connections may starve for buffers before those that hold many without using them
-  // are closed.
+  // are closed; and for how long a client has then not taken what it was sent.
   static constexpr int64_t kStarvingNs = 1'000'000'000;
   // While others take their place at once, the wait is halved each time, down to this.
   static constexpr int64_t kStarvingLeastNs = 10'000'000;
@@ -121,6 +121,8 @@ class Worker final : public Acceptor::Owner {
   void AdmitWaiting();
   void OnEvictTimer();
   void OnStarvingTimer();
+  void ShedHoarders();
+  void ShedStalled();
   void PublishStats();
   void OnLogTimer();
 

@@ -42,6 +42,9 @@ void BufferLoans::WakeWaiters() {
   if (waiting_ == 0) return;
   for (int i = 0; i < kBufferGroups; ++i) {
     BufferWaiter& head = groups_[i].waiters;
+    // Who finds no buffer of edge's own, although the kernel has some, queues up again: not to be
+    // asked twice.
+    const BufferWaiter* const last = head.previous_;
     // Waking more than there are buffers would only make the rest fail and queue up again, at the
     // end.
     const auto group = static_cast<BufferGroup>(i);
@@ -51,13 +54,13 @@ void BufferLoans::WakeWaiters() {
       BufferWaiter& waiter = *head.next_;
       StopWaiting(waiter);
       waiter.handler_(waiter.owner_);
+      if (&waiter == last) break;
     }
   }
 }
 
 bool BufferLoans::anyone_ready() const {
-  const BufferWaiter& head = groups_[static_cast<int>(BufferGroup::kBody)].waiters;
-  return waiting_ > 0 && head.next_ != &head;
+  return waiting_ > 0 && anyone_waiting(BufferGroup::kBody);
 }
 
 }  // namespace edge::uring

@@ -92,12 +92,16 @@ class BufferLoans {
 
   void Wait(BufferGroup group, BufferWaiter& waiter);
   void StopWaiting(BufferWaiter& waiter);
-  // Runs the handlers of as many waiters as there are buffers free; called by the loop once a turn.
-  // Of those that wait for large ones a few each turn, even if there is none: they take turns to
-  // fetch what is in the kernel already, so that few bytes are between the two sides of connections
-  // at a time and are still in the cache when they go out.
+  // Runs the handlers of as many waiters as there are buffers free, each once at most; called by
+  // the loop once a turn. Of those that wait for large ones a few each turn, even if there is none:
+  // they take turns to fetch what is in the kernel already, so that few bytes are between the two
+  // sides of connections at a time and are still in the cache when they go out.
   void WakeWaiters();
   bool anyone_waiting() const { return waiting_ > 0; }
+  bool anyone_waiting(BufferGroup group) const {
+    const BufferWaiter& head = groups_[static_cast<int>(group)].waiters;
+    return head.next_ != &head;
+  }
   // Some can go on in the next turn, whatever happens.
   bool anyone_ready() const;
 

@@ -119,6 +119,9 @@ class Io {
   virtual void ResetOnClose(int fd) = 0;
   // Reads the peer's address (getpeername(2)). Returns 0 or -errno: the peer may be gone already.
   virtual int PeerAddress(int fd, SocketAddress* peer) = 0;
+  // How many bytes the peer's kernel has acknowledged so far (TCP_INFO, tcp(7)); it takes no more
+  // than a window ahead of what the peer reads. 0 if that cannot be found out.
+  virtual uint64_t BytesAcknowledged(int fd) = 0;
 
   // --- Buffers
   // --------------------------------------------------------------------------------------------
@@ -128,6 +131,9 @@ class Io {
   virtual size_t BuffersTotal(BufferGroup group) const = 0;
   // How many buffers of the group the kernel may still choose from.
   virtual size_t BuffersFree(BufferGroup group) const = 0;
+  // How many of those TakeBuffer can still take: what the kernel was given does not come back
+  // unfilled.
+  virtual size_t BuffersOwn(BufferGroup group) const = 0;
   // Takes a buffer for edge's own use (plaintext of TLS, a head too large for its place); !valid()
   // if none.
   virtual BufferId TakeBuffer(BufferGroup group) = 0;

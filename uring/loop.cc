@@ -5,7 +5,12 @@
 namespace edge::uring {
 
 Loop::Loop(Io* io, const Clock* clock)
-    : io_(io), clock_(clock), now_ns_(clock->NowNs()), timers_(now_ns_), buffers_(io) {}
+    : io_(io),
+      clock_(clock),
+      now_ns_(clock->NowNs()),
+      ended_ns_(now_ns_),
+      timers_(now_ns_),
+      buffers_(io) {}
 
 Loop::~Loop() { CHECK(deferred_first_ == nullptr) << "loop freed with deferred work queued"; }
 
@@ -14,9 +19,10 @@ int Loop::RunTurn(int64_t latest_ns) {
   if (more_completions_ || deferred_first_ != nullptr || buffers_.anyone_ready()) {
     timeout_ns = 0;
   } else {
-    timeout_ns = timers_.NextDelayNs(now_ns_);
+    // Not from now_ns_, or all would be late by what the last turn took.
+    timeout_ns = timers_.NextDelayNs(ended_ns_);
     if (latest_ns != INT64_MAX) {
-      const int64_t left = std::max<int64_t>(0, latest_ns - now_ns_);
+      const int64_t left = std::max<int64_t>(0, latest_ns - ended_ns_);
       timeout_ns = timeout_ns < 0 ? left : std::min(timeout_ns, left);
     }
   }
@@ -28,7 +34,8 @@ int Loop::RunTurn(int64_t latest_ns) {
   RunDeferred();
   buffers_.WakeWaiters();
 
-  const int64_t busy_ns = clock_->NowNs() - now_ns_;
+  ended_ns_ = clock_->NowNs();
+  const int64_t busy_ns = ended_ns_ - now_ns_;
   const auto bound = std::lower_bound(LoopCounters::kBusyBoundsNs.begin(),
                                       LoopCounters::kBusyBoundsNs.end(), busy_ns);
   ++counters_.busy_histogram[bound - LoopCounters::kBusyBoundsNs.begin()];

@@ -3,7 +3,8 @@
 // queued.
 //
 // Time is read twice a turn: after the wait (it is "now" for everything in the turn) and at the end
-// (the difference is how long this turn kept the loop busy).
+// (the difference is how long this turn kept the loop busy, and the next wait is counted from
+// there).
 //
 // Worker thread only.
 
@@ -82,6 +83,7 @@ class Loop {
   Io* const io_;
   const Clock* const clock_;
   int64_t now_ns_;
+  int64_t ended_ns_;  // when the last turn ended
   TimerWheel timers_;
   BufferLoans buffers_;
   Deferred* deferred_first_ = nullptr;

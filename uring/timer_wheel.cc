@@ -5,7 +5,8 @@
 
 namespace edge::uring {
 
-TimerWheel::TimerWheel(int64_t now_ns) : current_tick_(now_ns >> kTickShift) {
+TimerWheel::TimerWheel(int64_t now_ns)
+    : current_tick_(now_ns >> kTickShift), now_tick_(current_tick_) {
   for (Level& level : levels_) {
     for (Timer& head : level.slots) head.next_ = head.previous_ = &head;
   }
@@ -26,8 +27,13 @@ void TimerWheel::Start(Timer& timer, int64_t deadline_ns) {
   } else {
     ++armed_;
   }
-  // Rounded up, so that no timer fires early.
-  timer.deadline_tick_ = (deadline_ns + (int64_t{1} << kTickShift) - 1) >> kTickShift;
+  // Rounded up, so that no timer fires early; not by adding, because a deadline may be the end of
+  // time.
+  constexpr int64_t kTickMask = (int64_t{1} << kTickShift) - 1;
+  const int64_t tick = (deadline_ns >> kTickShift) + ((deadline_ns & kTickMask) != 0 ? 1 : 0);
+  // A handler that starts a timer for the past must not see it fire for each tick of a long
+  // Advance.
+  timer.deadline_tick_ = std::max(tick, now_tick_ + 1);
   Insert(timer);
 }
 
@@ -95,11 +101,11 @@ int64_t TimerWheel::NextEventTick() const {
 }
 
 void TimerWheel::Advance(int64_t now_ns) {
-  const int64_t now_tick = now_ns >> kTickShift;
-  while (current_tick_ < now_tick) {
+  now_tick_ = std::max(now_tick_, now_ns >> kTickShift);
+  while (current_tick_ < now_tick_) {
     const int64_t next = NextEventTick();
-    if (next > now_tick) {
-      current_tick_ = now_tick;
+    if (next > now_tick_) {
+      current_tick_ = now_tick_;
       break;
     }
     current_tick_ = next;

@@ -105,6 +105,7 @@ class TimerWheel {
   std::array<Level, kLevels> levels_;
   Head due_;              // timers taken out of their slots whose handlers have yet to run
   int64_t current_tick_;  // every timer with a deadline up to this tick has fired
+  int64_t now_tick_;  // the tick that Advance was last told; ahead of current_tick_ while it runs
   size_t armed_ = 0;
 };
 

@@ -1,7 +1,7 @@
 #include "uring/uring_io.h"
 
 #include <linux/filter.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -22,6 +22,10 @@ namespace {
 constexpr unsigned kEnterNoIowait = 1u << 7;
 
 constexpr uint32_t kSubmissionEntriesMin = 64;
+
+// The tag of an operation for which the kernel chooses a buffer is the group, that of all others
+// this.
+constexpr uint8_t kNoGroup = 0xff;
 
 }  // namespace
 
@@ -102,7 +106,11 @@ absl::Status UringIo::SetUpGroup(BufferGroup id, const BufferGroupOptions& optio
 
 UringIo::~UringIo() {
   if (!ring_ready_) return;
-  // Closes that are still queued. Fails harmlessly on another thread than the ring's.
+  // Closes that are still queued. By the descriptor: a registered ring is known to the thread that
+  // registered it, and on another its index may name another ring. There the kernel refuses this
+  // one (SINGLE_ISSUER), and what is queued is given up.
+  enter_flags_ &= ~static_cast<unsigned>(IORING_ENTER_REGISTERED_RING);
+  enter_fd_ = ring_.ring_fd;
   Enter(0, 0, 0);
   for (int i = 0; i < kBufferGroups; ++i) {
     if (groups_[i].ring != nullptr) {
@@ -131,6 +139,7 @@ void UringIo::AcceptMultishot(int listener_fd, Operation& operation) {
   io_uring_sqe* sqe = NextSqe();
   io_uring_prep_multishot_accept(sqe, listener_fd, nullptr, nullptr, SOCK_CLOEXEC);
   sqe->user_data = operation.Arm();
+  operation.set_tag(kNoGroup);
 }
 
 void UringIo::RecvMultishot(int fd, BufferGroup group, Operation& operation) {
@@ -165,6 +174,7 @@ void UringIo::RecvNow(int fd, std::span<const BufferId> buffers, Operation& oper
   message.msg_iovlen = buffers.size();
   io_uring_prep_recvmsg(sqe, fd, &message, MSG_DONTWAIT);
   sqe->user_data = operation.Arm();
+  operation.set_tag(kNoGroup);
 }
 
 void UringIo::Send(int fd, std::span<const iovec> parts, Operation& operation) {
@@ -182,18 +192,21 @@ void UringIo::Send(int fd, std::span<const iovec> parts, Operation& operation) {
     for (const iovec& part : parts) queued_send_bytes_ += part.iov_len;
   }
   sqe->user_data = operation.Arm();
+  operation.set_tag(kNoGroup);
 }
 
 void UringIo::Connect(int fd, const SocketAddress& address, Operation& operation) {
   io_uring_sqe* sqe = NextSqe();
   io_uring_prep_connect(sqe, fd, address.get(), address.length);
   sqe->user_data = operation.Arm();
+  operation.set_tag(kNoGroup);
 }
 
 void UringIo::PollMultishot(int fd, uint32_t events, Operation& operation) {
   io_uring_sqe* sqe = NextSqe();
   io_uring_prep_poll_multishot(sqe, fd, events);
   sqe->user_data = operation.Arm();
+  operation.set_tag(kNoGroup);
 }
 
 void UringIo::Cancel(Operation& operation) {
@@ -273,6 +286,13 @@ int UringIo::PeerAddress(int fd, SocketAddress* peer) {
   return getpeername(fd, address, &peer->length) < 0 ? -errno : 0;
 }
 
+uint64_t UringIo::BytesAcknowledged(int fd) {
+  // The kernel's own header: libc's tcp_info ends before this field.
+  ::tcp_info info{};
+  socklen_t size = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0 ? 0 : info.tcpi_bytes_acked;
+}
+
 // --- Buffers
 // ----------------------------------------------------------------------------------------------
 
@@ -292,6 +312,10 @@ size_t UringIo::BuffersTotal(BufferGroup group) const {
 size_t UringIo::BuffersFree(BufferGroup group) const {
   const Group& g = groups_[static_cast<int>(group)];
   return g.stack.size() + g.in_kernel;
+}
+
+size_t UringIo::BuffersOwn(BufferGroup group) const {
+  return groups_[static_cast<int>(group)].stack.size();
 }
 
 void UringIo::ReturnBuffer(BufferId id) {
@@ -401,7 +425,7 @@ void UringIo::Run(const io_uring_cqe& cqe) {
     --groups_[static_cast<int>(group_id)].in_kernel;
     completion.buffer =
         BufferId(group_id, static_cast<uint16_t>(cqe.flags >> IORING_CQE_BUFFER_SHIFT));
-  } else if (cqe.res == -ENOBUFS) {
+  } else if (cqe.res == -ENOBUFS && operation->tag() != kNoGroup) {
     ++counters_.no_buffers;
     Group& group = groups_[operation->tag()];
     // Once a turn: a batch may bring many of these for one reason.

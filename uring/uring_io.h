@@ -66,11 +66,13 @@ class UringIo final : public Io {
   int ShutdownSend(int fd) override;
   void ResetOnClose(int fd) override;
   int PeerAddress(int fd, SocketAddress* peer) override;
+  uint64_t BytesAcknowledged(int fd) override;
 
   std::byte* BufferData(BufferId id) override;
   size_t BufferSize(BufferGroup group) const override;
   size_t BuffersTotal(BufferGroup group) const override;
   size_t BuffersFree(BufferGroup group) const override;
+  size_t BuffersOwn(BufferGroup group) const override;
   BufferId TakeBuffer(BufferGroup group) override;
   void ReturnBuffer(BufferId id) override;
 

@@ -23,11 +23,14 @@ def tls_context(minimum=ssl.TLSVersion.TLSv1_2, maximum=ssl.TLSVersion.TLSv1_3, 
     return context
 
 
-def connect(port, tls=False, host="127.0.0.1", receive_buffer=None, context=None, session=None):
-    """A Wire to host:port. receive_buffer makes a slow reader's window small; session is one to resume."""
+def connect(port, tls=False, host="127.0.0.1", receive_buffer=None, segment=None, context=None, session=None):
+    """A Wire to host:port. receive_buffer makes a slow reader's window small, segment the server's send buffer, which
+    on loopback is megabytes otherwise; session is one to resume."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if segment:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
     sock.settimeout(TIMEOUT_S)
     try:
         sock.connect((host, port))

@@ -39,6 +39,7 @@ class MistakeTest(harness.EdgeTest):
             ("cores", "3-1"), ("cores", "9999"), ("header_timeout", "soon"), ("header_timeout", "-1s"),
             ("idle_timeout", "5"), ("ring_entries", "many"), ("ring_entries", "0"), ("buffers", "0"),
             ("buffer_size", "-4096"), ("max_connections", "0"), ("admin", "nonsense"), ("drain_timeout", "1 fortnight"),
+            ("body_buffer_size", "16383"),
             ("tls_cert", "/nonexistent/cert.pem"),
         ):
             with self.subTest(flag=flag, value=value):
@@ -173,11 +174,6 @@ class StartTest(harness.EdgeTest):
         for _ in range(20):
             self.assertEqual(harness.get(edge.port).status, 200)
 
-    def test_least_buffers_serve(self):
-        edge = self.start_edge("--buffer_size=1024", "--buffers=16", "--body_buffer_size=16384", "--body_buffers=8")
-        self.assertEqual(harness.get(edge.port).status, 200)
-        self.assertEqual(harness.get(edge.port, "/" + "x" * 7999).status, 200)
-
     def test_all_interfaces_are_listened_on_when_no_host_is_given(self):
         edge = self.start_edge(listen="http://:0")
         self.assertEqual(harness.get(edge.port).status, 200)
@@ -197,6 +193,14 @@ class StartTest(harness.EdgeTest):
              "/CN=given.example", "-keyout", key, "-out", certificate], check=True, capture_output=True)
         edge = self.start_edge(f"--tls_cert={certificate}", f"--tls_key={key}")
         self.assertIn("given.example", harness.openssl_s_client(edge.tls_port))
+
+    def test_the_least_of_everything_is_enough_to_serve(self):
+        edge = self.start_edge(
+            "--buffer_size=1024", "--buffers=16", "--body_buffer_size=16384", "--body_buffers=8", "--ring_entries=64",
+            "--cq_entries=128", "--max_connections=1", upstream=self.start_raw_origin().url)
+        self.assertEqual(harness.get(edge.port).status, 200)
+        self.assertEqual(harness.get(edge.port, fields=f"X-Long: {'x' * 7000}\r\n").status, 200)
+        self.assertEqual(harness.get(edge.port, "/" + "x" * 7999).status, 200)
 
     def test_admin_can_be_off(self):
         edge = self.start_edge(admin="")

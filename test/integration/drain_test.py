@@ -52,6 +52,23 @@ class DrainTest(harness.EdgeTest):
                 self.client.expect_closed()
                 self.assertEqual(edge.wait_exit(), 0)
 
+    def test_stop_in_a_response_that_ends_at_close_is_a_reset(self):
+        """The client could not tell a FIN from the end of the response."""
+
+        def script(connection):
+            connection.read_request()
+            connection.send("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf of it")
+            connection.at_eof()
+
+        edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+        client = self.connect(edge.port)
+        client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+        response = client.read_response(body=False)
+        self.assertEqual(response.framing, "close")
+        self.assertEqual(client.read_exact(10), b"half of it")
+        edge.sigint()
+        self.assertRaises(harness.IncompleteMessage, client.read_to_eof)
+
     def test_response_that_begins_while_draining_says_connection_close(self):
         may_answer = threading.Event()
 

@@ -219,6 +219,15 @@ class LocalReplyTest(harness.EdgeTest):
         refusals = self.edge.metrics().by_label("edge_refusals_total", "reason")
         self.assertEqual(sum(refusals.values()), 1, refusals)
 
+    def test_refused_method_comes_with_those_that_are_allowed(self):
+        """RFC 9110, 15.5.6."""
+        with harness.connect(self.edge.port) as client:
+            client.send("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n")
+            allowed = client.read_response().fields.get("Allow").split(", ")
+        self.assertIn("GET", allowed)
+        self.assertIn("PATCH", allowed)
+        self.assertNotIn("CONNECT", allowed)
+
     def test_limits_have_their_own_statuses(self):
         for start, status in (
             ("GET /" + "a" * 100_000 + " HTTP/1.1\r\nHost: a\r\n\r\n", 414),

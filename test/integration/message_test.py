@@ -192,6 +192,23 @@ class InterimResponseTest(harness.EdgeTest):
         self.assertEqual([interim.status for interim in response.interim], [102, 103])
         self.assertEqual(response.body, b"ok")
 
+    def test_large_interim_response_and_large_response_at_once(self):
+        """Neither fits the memory for a head beside the other, and the first not even alone."""
+
+        def script(connection):
+            connection.read_request()
+            early = "".join(f"Link: </{i}>; rel=preload{'x' * 1000}\r\n" for i in range(8))
+            late = "".join(f"X-Late-{i}: {'y' * 1000}\r\n" for i in range(8))
+            connection.send(f"HTTP/1.1 103 Early Hints\r\n{early}\r\n"
+                            f"HTTP/1.1 200 OK\r\n{late}Content-Length: 2\r\n\r\nok")
+
+        client = self.connect(self.start_edge(upstream=self.start_raw_origin(script).url).port)
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        response = client.read_response()
+        self.assertEqual((response.status, response.body), (200, b"ok"))
+        self.assertEqual([len(interim.fields.all("Link")) for interim in response.interim], [8])
+        self.assertEqual(response.fields.get("X-Late-7"), "y" * 1000)
+
     def test_http_1_0_client_gets_no_interim_response(self):
         edge = self.start_edge(upstream=self.start_raw_origin(harness.serve(
             lambda request: b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" + harness.ok(request))).url)

@@ -1,6 +1,8 @@
 """Bodies in motion: back-pressure, early replies, and messages cut off in the middle."""
 
+import contextlib
 import hashlib
+import socket
 import threading
 
 import harness
@@ -73,34 +75,125 @@ class BackPressureTest(harness.EdgeTest):
         for client in slow:
             client.reset()
 
+    def test_readers_that_stall_give_way_when_they_hold_all_buffers(self):
+        """Each keeps a buffer in a send that does not end, and there are more of them than buffers."""
+        body = b"x" * (8 * MIB)
+        origin = self.start_raw_origin(harness.serve(
+            lambda request: harness.ok(request, body if request.target == "/huge" else b"quick")))
+        edge = self.start_edge("--buffers=16", "--body_buffers=8", "--upstream_timeout=20s", upstream=origin.url)
+        stalled = []
+        for _ in range(40):
+            client = self.connect(edge.port, receive_buffer=8 * 1024)
+            client.send("GET /huge HTTP/1.1\r\nHost: a\r\n\r\n")
+            stalled.append(client)
+        harness.wait_until(
+            lambda: edge.metrics().value("edge_buffers_free", pool="origin") == 0, "no buffer left for origins")
+        for _ in range(5):
+            self.assertEqual(harness.get(edge.port, "/quick").body, b"quick")
+        self.assertGreater(edge.metrics().value("edge_connections_shed_total"), 0)
+        for client in stalled:
+            client.reset()
+        harness.wait_until(lambda: not any(self.buffers_in_use(edge).values()), "buffers back")
+
     def test_many_pipelining_clients_do_not_starve_a_quick_one(self):
         """What is pipelined behind a request that waits must not hold all buffers for long: who hoards is closed."""
+        for tls in (False, True):
+            with self.subTest(tls=tls):
+                self.check_that_hoarders_give_way(tls)
+
+    def test_a_tunnel_is_not_closed_for_pipelining_clients(self):
+        """What waits in a tunnel whose origin is slow is not pipelined behind anything."""
+        size = 64 * MIB
+        sent = [0]
+
+        def upload(client):
+            while sent[0] < size:
+                client.send(b"x" * MIB)
+                sent[0] += MIB
+
+        def fill_tunnel(edge):
+            client = self.connect(edge.port)
+            client.send("GET /tunnel HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: sink\r\n\r\n")
+            self.assertEqual(client.read_response().status, 101)
+            sender = threading.Thread(target=upload, args=(client,))
+            sender.start()
+            self.assertLess(settled(lambda: sent[0]), size)
+
+            def finish():
+                self.assertEqual(client.read_exact(2), b"ok")
+                sender.join()
+                client.reset()
+
+            return finish
+
+        self.check_that_hoarders_give_way(False, fill_tunnel, tunnel_size=size)
+
+    def check_that_hoarders_give_way(self, tls, fill_tunnel=None, tunnel_size=0):
         release = threading.Event()
 
         def script(connection):
             while request := connection.read_request():
+                if request.target == "/tunnel":
+                    connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: sink\r\n\r\n")
+                    connection.wait_for(release)
+                    connection.keep_received = False
+                    connection.read_exact(tunnel_size)
+                    return connection.send("ok")
                 if request.target == "/held":
                     connection.wait_for(release)
                 connection.send(harness.ok(request))
 
+        def pipeline(client):
+            # As much as the sockets take, however little of it edge reads.
+            with contextlib.suppress(OSError):
+                client.send(request.format("/held") + request.format("/next") * 10_000)
+
         origin = self.start_raw_origin(script)
         edge = self.start_edge("--buffers=128", "--body_buffers=16", upstream=origin.url)
+        finish_tunnel = fill_tunnel(edge) if fill_tunnel else None
         request = "GET {} HTTP/1.1\r\nHost: a\r\n\r\n"
-        pipelining = []
-        for _ in range(32):
-            client = self.connect(edge.port)
-            client.socket.setblocking(False)
-            # As much as the sockets take, without waiting for edge to read it.
-            client.socket.send((request.format("/held") + request.format("/next") * 10_000).encode())
-            pipelining.append(client)
+        clients = [self.connect(edge.tls_port if tls else edge.port, tls=tls) for _ in range(32)]
+        senders = [threading.Thread(target=pipeline, args=(client,)) for client in clients]
+        for sender in senders:
+            sender.start()
         origin.wait_for_requests(1)
         for _ in range(5):
-            self.assertEqual(harness.get(edge.port, "/quick").status, 200)
+            self.assertEqual(harness.get(edge.tls_port if tls else edge.port, "/quick", tls=tls).status, 200)
         self.assertGreater(edge.metrics().value("edge_connections_shed_total"), 0)
         release.set()
-        for client in pipelining:
+        if finish_tunnel:
+            finish_tunnel()
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.socket.shutdown(socket.SHUT_RDWR)  # ends a send that still waits
             client.reset()
+        for sender in senders:
+            sender.join()
         harness.wait_until(lambda: not any(self.buffers_in_use(edge).values()), "buffers back")
+
+    def test_large_heads_of_open_exchanges_hold_no_large_buffers(self):
+        """A response may take for ever; what its head and its request's needed is free by then."""
+        release = threading.Event()
+
+        def script(connection):
+            connection.read_request()
+            connection.send(f"HTTP/1.1 200 OK\r\nX-Large: {'y' * 7000}\r\nContent-Length: 8\r\n\r\nbegu")
+            connection.wait_for(release)
+            connection.send("n ok")
+
+        edge = self.start_edge("--body_buffers=16", upstream=self.start_raw_origin(script).url)
+        clients = []
+        for _ in range(24):
+            client = self.connect(edge.port)
+            client.send(f"GET / HTTP/1.1\r\nHost: a\r\nCookie: {'x' * 7000}\r\n\r\n")
+            response = client.read_response(body=False)
+            self.assertEqual(response.status, 200)
+            self.assertEqual(client.read_exact(4), b"begu")
+            clients.append(client)
+        self.assertEqual(self.buffers_in_use(edge)["body"], 0)
+        release.set()
+        for client in clients:
+            self.assertEqual(client.read_exact(4), b"n ok")
 
     def test_slow_origin_holds_back_the_upload(self):
         may_read = threading.Event()

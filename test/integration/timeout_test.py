@@ -87,6 +87,50 @@ class IdleTimeoutTest(harness.EdgeTest):
         edge = self.start_edge("--idle_timeout=500ms", upstream=self.start_raw_origin(slow).url)
         self.assertEqual(harness.get(edge.port).status, 200)
 
+    def test_slow_answer_to_an_upload_is_waited_for(self):
+        """Longer than the client may be silent: the upload is over, and its time has stopped."""
+        size = 8 * 1024 * 1024
+
+        def slow(connection):
+            connection.keep_received = False
+            head = connection.read_request_head()
+            threading.Event().wait(0.3)  # edge holds the upload back meanwhile
+            connection.read_request_body(head)
+            threading.Event().wait(1.5)
+            connection.respond(body=b"done")
+
+        edge = self.start_edge("--idle_timeout=700ms", upstream=self.start_raw_origin(slow).url)
+        for tls in (False, True):
+            with self.subTest(tls=tls):
+                client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
+                client.send(f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {size}\r\n\r\n")
+                client.send(b"x" * size)
+                self.assertEqual(client.read_response("POST").body, b"done")
+
+    def test_slow_reader_that_reads_on_gets_all_of_its_response(self):
+        """One send of edge's takes longer than a client may be idle, but the client is not idle."""
+        size = 600_000
+        origin = self.start_raw_origin(harness.serve(lambda request: harness.ok(request, b"x" * size)))
+        edge = self.start_edge("--idle_timeout=500ms", upstream=origin.url)
+        client = self.connect(edge.port, receive_buffer=4096, segment=536)
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        got = 0
+        for piece in client.body_pieces(client.read_response(body=False)):
+            got += len(piece)
+            threading.Event().wait(0.03)
+        self.assertEqual(got, size)
+
+    def test_half_of_a_request_and_an_end_gets_its_answer_and_the_end(self):
+        edge = self.start_edge(upstream=self.start_refusing_origin().url)
+        client = self.connect(edge.port)
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
+        client.close_write()
+        try:
+            self.assertEqual(client.read_response("POST").status, 502)
+        except harness.IncompleteMessage:
+            return  # the end came first: nobody waits for an answer to half a request
+        client.expect_closed()
+
     def test_requests_keep_a_connection_alive(self):
         edge = self.start_edge("--idle_timeout=700ms", upstream=self.start_raw_origin().url)
         client = self.connect(edge.port)

@@ -46,12 +46,14 @@ class TlsSocket:
                     self._incoming.write_eof()
 
     def _flush(self):
-        if not self._outgoing.pending:
-            return
-        with self._sending:
-            with self._lock:
-                records = self._outgoing.read()
-            self._write_side.sendall(records)
+        # Whoever sends already takes these along: a reader that waited for it would not read meanwhile.
+        while self._outgoing.pending and self._sending.acquire(blocking=False):
+            try:
+                with self._lock:
+                    records = self._outgoing.read()
+                self._write_side.sendall(records)
+            finally:
+                self._sending.release()
 
     def recv(self, size):
         try:

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 
 import harness
 
@@ -39,12 +40,12 @@ class ManualTls:
         self.tls.write(data)
         (send or self.socket.sendall)(self._outgoing.read())
 
-    def send_close_notify(self):
+    def send_close_notify(self, send=None):
         try:
             self.tls.unwrap()
         except ssl.SSLWantReadError:
             pass
-        self.socket.sendall(self._outgoing.read())
+        (send or self.socket.sendall)(self._outgoing.read())
 
     def read_to_end(self):
         """All until close_notify; an end without it raises."""
@@ -128,6 +129,43 @@ class TlsTest(harness.EdgeTest):
         client.write(REQUEST)
         client.send_close_notify()
         self.assertTrue(client.read_to_end().endswith(b"\r\n\r\nok"))
+
+    def test_close_notify_of_an_idle_client_is_answered_by_one(self):
+        client = self.manual()
+        client.handshake()
+        client.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        data = b""
+        while not data.endswith(b"ok"):
+            data += client._step(lambda: client.tls.read(65_536), client.socket.sendall)
+        client.send_close_notify()
+        self.assertEqual(client.read_to_end(), b"")
+
+    def test_what_comes_behind_close_notify_is_not_kept(self):
+        release = threading.Event()
+
+        def script(connection):
+            while request := connection.read_request():
+                if request.target == "/held":
+                    connection.wait_for(release)
+                connection.send(harness.ok(request))
+
+        edge = self.start_edge("--buffers=64", upstream=self.start_raw_origin(script).url)
+        client = self._closed_later(ManualTls(edge.tls_port))
+        client.handshake()
+        flight = []
+        client.write(b"POST /held HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", flight.append)
+        client.send_close_notify(flight.append)
+        # At once, so that the end is known before the origin's connection is there.
+        client.socket.sendall(b"".join(flight))
+        client.socket.settimeout(1)
+        try:
+            for _ in range(64):
+                client.socket.sendall(b"j" * 65_536)
+        except OSError:
+            pass  # edge may stop reading
+        for _ in range(5):
+            self.assertEqual(harness.get(edge.tls_port, tls=True).status, 200)
+        release.set()
 
     def test_many_large_records_at_once_are_read(self):
         body = bytes(range(256)) * 2000

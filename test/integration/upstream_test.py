@@ -45,6 +45,21 @@ class PoolTest(harness.EdgeTest):
         self.assertEqual(harness.get(edge.port, "/2", method="POST", fields="Content-Length: 0\r\n").status, 502)
         self.assertEqual([request.target for request in origin.requests], ["/1", "/2"])
 
+    def test_chunked_request_is_not_sent_again_without_its_end(self):
+        """Its last chunk was consumed with the first try; the origin would wait for it for ever."""
+
+        def answer_once_then_close(connection):
+            connection.send(harness.ok(connection.read_request()))
+            connection.read_request()
+
+        origin = self.start_raw_origin(answer_once_then_close, harness.serve(harness.ok))
+        edge = self.start_edge("--upstream_timeout=3s", upstream=origin.url)
+        self.assertEqual(harness.get(edge.port, "/1").status, 200)
+        client = self.connect(edge.port)
+        client.send("PUT /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        self.assertEqual(client.read_response("PUT").status, 502)
+        self.assertEqual([request.target for request in origin.requests], ["/1", "/2"])
+
     def test_request_on_a_fresh_connection_is_not_retried(self):
         origin = self.start_raw_origin(lambda connection: connection.read_request())
         edge = self.start_edge(upstream=origin.url)

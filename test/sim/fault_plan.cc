@@ -51,6 +51,7 @@ FaultPlan FaultPlan::Any(Random& random) {
   plan.accept_aborted = Knob(random, 0.02, 0.1);
   plan.connect_refused = Knob(random, 0.05, 0.5);
   plan.connect_unreachable = Knob(random, 0.02, 0.2);
+  plan.connect_no_port = Knob(random, 0.02, 0.2);
   plan.connect_timed_out = Knob(random, 0.02, 0.2);
   plan.connect_late = Knob(random, 0.1, 0.5);
   plan.connect_late_ns_max = random.Between(1'000'000, 12'000'000'000);

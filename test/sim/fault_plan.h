@@ -46,6 +46,7 @@ struct FaultPlan {
   double accept_aborted = 0;  // ECONNABORTED; the connection is lost
   double connect_refused = 0;
   double connect_unreachable = 0;  // EHOSTUNREACH
+  double connect_no_port = 0;      // EADDRNOTAVAIL: the origin has no part in it
   double connect_timed_out = 0;    // ETIMEDOUT, after connect_late_ns_max
   double connect_late = 0;         // succeeds, up to connect_late_ns_max later
   int64_t connect_late_ns_max = 0;

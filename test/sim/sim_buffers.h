@@ -59,6 +59,7 @@ class SimBuffers {
   size_t free(uring::BufferGroup group) const {
     return Of(group).stack.size() + Of(group).window_buffers.size();
   }
+  size_t own(uring::BufferGroup group) const { return Of(group).stack.size(); }
   uring::BufferId Take(uring::BufferGroup group);
   // Held by edge, or about to be.
   size_t lent() const;

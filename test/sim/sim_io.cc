@@ -280,6 +280,7 @@ void SimIo::SubmitConnect(Pending& pending) {
   const int64_t round_trip_ns = 2 * random_.Between(0, world().shape.latency_ns_max);
   if (random_.Chance(plan.connect_refused)) return fail(round_trip_ns, ECONNREFUSED);
   if (random_.Chance(plan.connect_unreachable)) return fail(round_trip_ns, EHOSTUNREACH);
+  if (random_.Chance(plan.connect_no_port)) return fail(0, EADDRNOTAVAIL);
   if (random_.Chance(plan.connect_timed_out)) return fail(plan.connect_late_ns_max, ETIMEDOUT);
   const int64_t delay_ns =
       random_.Chance(plan.connect_late) ? random_.Between(0, plan.connect_late_ns_max) : 0;
@@ -583,6 +584,11 @@ int SimIo::ShutdownSend(int fd) {
   File& file = FileOf(fd, "shutdown");
   world().Log("shutdown", {{"fd", fd}});
   return file.endpoint == nullptr ? -ENOTCONN : file.endpoint->ShutdownSend();
+}
+
+uint64_t SimIo::BytesAcknowledged(int fd) {
+  const File& file = FileOf(fd, "bytes acknowledged");
+  return file.endpoint == nullptr ? 0 : file.endpoint->bytes_delivered();
 }
 
 int SimIo::PeerAddress(int fd, uring::SocketAddress* peer) {

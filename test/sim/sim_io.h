@@ -88,11 +88,13 @@ class SimIo final : public uring::Io {
   int ShutdownSend(int fd) override;
   void ResetOnClose(int fd) override { FileOf(fd, "linger").reset_on_close = true; }
   int PeerAddress(int fd, uring::SocketAddress* peer) override;
+  uint64_t BytesAcknowledged(int fd) override;
 
   std::byte* BufferData(uring::BufferId id) override { return buffers_.Data(id); }
   size_t BufferSize(uring::BufferGroup group) const override { return buffers_.bytes_each(group); }
   size_t BuffersTotal(uring::BufferGroup group) const override { return buffers_.total(group); }
   size_t BuffersFree(uring::BufferGroup group) const override { return buffers_.free(group); }
+  size_t BuffersOwn(uring::BufferGroup group) const override { return buffers_.own(group); }
   uring::BufferId TakeBuffer(uring::BufferGroup group) override { return buffers_.Take(group); }
   void ReturnBuffer(uring::BufferId id) override { buffers_.Return(id); }
 

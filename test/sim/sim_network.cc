@@ -163,6 +163,7 @@ void Endpoint::Transfer() {
         std::min({to_send_.size(), room, size_t{random.Skewed(world.shape.segment_bytes_max)}});
     other_->received_.Append(to_send_.data(), bytes);
     to_send_.Consume(bytes);
+    bytes_delivered_ += bytes;
     world.Log("segment", {{"from", id_}, {"to", other_->id_}, {"bytes", int64_t(bytes)}});
     if (observer_ != nullptr) observer_->OnWritable();
     if (other_->observer_ != nullptr) other_->observer_->OnReadable();

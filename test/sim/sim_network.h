@@ -72,6 +72,8 @@ class Endpoint {
 
   int id() const { return id_; }
   bool reset() const { return reset_; }
+  // To the other side's kernel.
+  uint64_t bytes_delivered() const { return bytes_delivered_; }
   bool fin_received() const { return fin_received_; }
   const uring::SocketAddress& remote_address() const { return remote_address_; }
 
@@ -109,6 +111,7 @@ class Endpoint {
   size_t receive_capacity_ = 0;
   Bytes to_send_;
   Bytes received_;
+  uint64_t bytes_delivered_ = 0;
   int error_ = 0;  // to be reported once
   bool transfer_scheduled_ = false;
   bool fin_asked_ = false;  // nothing more is written

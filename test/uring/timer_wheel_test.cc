@@ -111,6 +111,15 @@ TEST(TimerWheelTest, TimersBeyondTheReachOfTheWheelFireInTime) {
   }
 }
 
+TEST(TimerWheelTest, ADeadlineAtTheEndOfTimeNeverFires) {
+  TimerWheel wheel(kSecondNs);
+  TestTimer timer(&wheel);
+  timer.Start(INT64_MAX);
+  wheel.Advance(2 * kSecondNs);
+  wheel.Advance(1000 * kDayNs);
+  EXPECT_EQ(timer.fired(), 0);
+}
+
 TEST(TimerWheelTest, HandlersMayStopTimersThatAreDueInTheSameTick) {
   TimerWheel wheel(0);
   int fired = 0;
@@ -162,6 +171,17 @@ TEST(TimerWheelTest, HandlersMayMoveTimersThatAreDueInTheSameTick) {
   EXPECT_EQ(moved.fired(), 0);
   wheel.Advance(5 * kSecondNs + kTickNs);
   EXPECT_EQ(moved.fired(), 1);
+}
+
+TEST(TimerWheelTest, ATimerStartedForThePastFiresInTheNextCallOnce) {
+  TimerWheel wheel(0);
+  std::unique_ptr<TestTimer> timer;
+  timer = std::make_unique<TestTimer>(&wheel, [&] { timer->Start(0); });
+  timer->Start(kSecondNs);
+  wheel.Advance(kSecondNs * 60);
+  EXPECT_EQ(timer->fired(), 1);
+  wheel.Advance(kSecondNs * 120);
+  EXPECT_EQ(timer->fired(), 2);
 }
 
 TEST(TimerWheelTest, TimersOfOneAdvanceFireInTheOrderOfTheirTicks) {

@@ -2,6 +2,7 @@
 
 #include "uring/uring_io.h"
 
+#include <liburing.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -175,6 +176,44 @@ TEST_F(UringIoTest, AReceiverThatKeepsAllBuffersStarvesAndGoesOnWhenTheyComeBack
   pair.a.socket.Close();
   pair.b.socket.Close();
   ASSERT_TRUE(RunUntil([&] { return pair.a.closed && pair.b.closed; }));
+}
+
+// Wants buffers of edge's own and queues up again when there is none.
+struct Taker {
+  void Ask() {
+    ++asked;
+    buffer = loop->buffers().Take(BufferGroup::kHead);
+    if (!buffer.valid()) loop->buffers().Wait(BufferGroup::kHead, waiter);
+  }
+
+  Loop* loop;
+  BufferId buffer;
+  int asked = 0;
+  BufferWaiter waiter{this, [](void* self) { static_cast<Taker*>(self)->Ask(); }};
+};
+
+TEST_F(UringIoTest, WhoWaitsForABufferIsAskedOnceATurnHoweverManyTheKernelHas) {
+  BufferLoans& buffers = loop_->buffers();
+  std::vector<BufferId> taken;
+  for (BufferId buffer; (buffer = buffers.Take(BufferGroup::kHead)).valid();) {
+    taken.push_back(buffer);
+  }
+  ASSERT_GT(io_->BuffersFree(BufferGroup::kHead), 2u);
+  Taker first{.loop = loop_.get()};
+  Taker second{.loop = loop_.get()};
+  first.Ask();
+  second.Ask();
+  buffers.WakeWaiters();
+  EXPECT_EQ(first.asked, 2);
+  EXPECT_EQ(second.asked, 2);
+  buffers.Unref(taken.back());
+  taken.pop_back();
+  buffers.WakeWaiters();
+  EXPECT_TRUE(first.buffer.valid());
+  EXPECT_TRUE(second.waiter.waiting());
+  buffers.StopWaiting(second.waiter);
+  buffers.Unref(first.buffer);
+  for (const BufferId buffer : taken) buffers.Unref(buffer);
 }
 
 TEST_F(UringIoTest, LargeReceivesTakeLargeBuffersAndFallBackToSmallOnes) {
@@ -399,10 +438,42 @@ TEST_F(UringIoTest, HalfOfTheBuffersStayForEdgeHoweverOftenTheWindowGrew) {
     taken.push_back(buffer);
   }
   EXPECT_GE(taken.size(), 8u);
+  EXPECT_EQ(io_->BuffersOwn(BufferGroup::kHead), 0u);
+  EXPECT_EQ(io_->BuffersFree(BufferGroup::kHead), 16u - taken.size());
   for (const BufferId buffer : taken) loop_->buffers().Unref(buffer);
+  EXPECT_EQ(io_->BuffersOwn(BufferGroup::kHead), taken.size());
   pair.a.socket.Close();
   pair.b.socket.Close();
   ASSERT_TRUE(RunUntil([&] { return pair.a.closed && pair.b.closed; }));
+}
+
+// Puts a completion into the ring of `target` for the operation that is in flight, as if the kernel
+// had ended it.
+void Post(DoorbellTarget target, const Operation& operation, int result) {
+  io_uring ring;
+  CHECK_EQ(io_uring_queue_init(8, &ring, 0), 0);
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring);
+  io_uring_prep_msg_ring(sqe, target.handle, static_cast<unsigned>(result), operation.user_data(),
+                         0);
+  CHECK_EQ(io_uring_submit_and_wait(&ring, 1), 1);
+  io_uring_queue_exit(&ring);
+}
+
+TEST_F(UringIoTest, OnlyReceivesThatFindNoBufferCountAsSuch) {
+  // ENOBUFS of an accept means that the system has no memory for a socket (accept(2)).
+  const absl::StatusOr<std::vector<int>> listeners = ListenShared(Loopback(), false, 1);
+  CHECK_OK(listeners);
+  int32_t result = 0;
+  Operation accept{&result, [](Operation& operation, const Completion& completion) {
+                     operation.owner<int32_t>() = completion.result;
+                   }};
+  io_->AcceptMultishot(listeners->front(), accept);
+  EXPECT_EQ(loop_->RunTurn(loop_->now_ns()), 0);
+  Post(io_->doorbell(), accept, -ENOBUFS);
+  ASSERT_TRUE(RunUntil([&] { return !accept.in_flight(); }));
+  EXPECT_EQ(result, -ENOBUFS);
+  EXPECT_EQ(io_->counters().no_buffers, 0u);
+  close(listeners->front());
 }
 
 }  // namespace

@@ -1,0 +1,104 @@
+// A worker on a simulated kernel, where shortage can be had at will.
+
+#include "proxy/worker.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "proxy/settings.h"
+#include "proxy/stats.h"
+#include "test/sim/sim_io.h"
+#include "test/sim/sim_peer.h"
+#include "test/sim/world.h"
+
+namespace edge::proxy {
+namespace {
+
+constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kSecond = 1'000 * kMs;
+
+class Client final : public sim::SimPeer {
+ public:
+  using SimPeer::SimPeer;
+  bool ended() const { return ended_; }
+
+ private:
+  void OnBytes(std::string_view) override {}
+  void OnEnd(int) override { ended_ = true; }
+  bool ended_ = false;
+};
+
+TEST(WorkerTest, HoardersGiveWayWhenOnlyTheKernelHasBuffersLeft) {
+  sim::World world(1);
+  world.shape.buffer_bytes_min = world.shape.buffer_bytes_max = 256 << 10;
+  sim::SimNetwork network(&world);
+  world.faults.first_window = 32;
+  sim::SimIo io(&network, {});
+  const uring::SocketAddress server = sim::SimAddress(1, 80);
+  const uring::SocketAddress origin = sim::SimAddress(50, 80);
+  network.Listen(origin, 16);  // connects, and says nothing
+  auto settings = std::make_shared<Settings>();
+  settings->upstreams = {{.name = "origin", .address = origin}};
+  settings->max_connections = 16;
+  WorkerStats stats;
+  WorkerOptions options;
+  options.settings = std::move(settings);
+  options.listeners = {{.fd = io.AddListener(network.Listen(server, 16)), .tls = false}};
+  options.stats = &stats;
+  Worker worker(&io, &world.scheduler.clock(), std::move(options));
+  worker.Start();
+  const auto run = [&](int64_t ns) {
+    const int64_t end_ns = world.scheduler.NowNs() + ns;
+    while (world.scheduler.NowNs() < end_ns) ASSERT_EQ(worker.RunTurn(end_ns), 0);
+  };
+
+  Client client(&world, sim::Random(1));
+  network.Connect(sim::SimAddress(2, 1), server, [&](int error, sim::Endpoint* endpoint) {
+    ASSERT_EQ(error, 0);
+    client.Attach(endpoint, {});
+  });
+  run(10 * kMs);
+  world.faults.cancel_late = 1;  // so that much is received behind the first request
+  world.faults.late_ns_max = 20 * kMs;
+  std::string requests;
+  while (requests.size() < (64 << 10)) requests += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.Write(requests);
+  run(100 * kMs);
+
+  // As TLS does: what edge has of its own is taken, and somebody waits for more.
+  uring::BufferLoans& buffers = worker.loop().buffers();
+  std::vector<uring::BufferId> taken;
+  for (uring::BufferId id; (id = buffers.Take(uring::BufferGroup::kHead)).valid();) {
+    taken.push_back(id);
+  }
+  ASSERT_GT(io.BuffersFree(uring::BufferGroup::kHead), 0u);
+  struct Waiter {
+    void Ask() {
+      buffer = buffers->Take(uring::BufferGroup::kHead);
+      if (!buffer.valid()) buffers->Wait(uring::BufferGroup::kHead, waiter);
+    }
+    uring::BufferLoans* buffers;
+    uring::BufferId buffer;
+    uring::BufferWaiter waiter{this, [](void* self) { static_cast<Waiter*>(self)->Ask(); }};
+  } waiter{.buffers = &buffers};
+  waiter.Ask();
+  ASSERT_FALSE(waiter.buffer.valid());
+  run(kMs);  // the worker sees that somebody waits
+  run(3 * kSecond);
+  EXPECT_EQ(stats.connections_shed.Read(), 1u);
+  EXPECT_TRUE(client.ended());
+  EXPECT_TRUE(waiter.buffer.valid());
+
+  buffers.StopWaiting(waiter.waiter);
+  if (waiter.buffer.valid()) buffers.Unref(waiter.buffer);
+  for (const uring::BufferId id : taken) buffers.Unref(id);
+  worker.CloseAll();
+  run(kSecond);
+  EXPECT_TRUE(worker.finished());
+}
+
+}  // namespace
+}  // namespace edge::proxy
