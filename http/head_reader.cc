@@ -259,8 +259,9 @@ void HeadReader::FinishField() {
   line_begin_ = line_end + 2;
 
   const std::string_view name(block + name_begin, name_size_);
-  if (kind_ == Kind::kRequest && field_id_ == FieldId::kOther &&
-      policy_->underscore_names != UnderscoreNames::kPass) {
+  // Of the ids that are known only these two have names that are not known in full.
+  const bool open_name = field_id_ == FieldId::kOther || field_id_ == FieldId::kXForwardedOther;
+  if (kind_ == Kind::kRequest && open_name && policy_->underscore_names != UnderscoreNames::kPass) {
     const size_t underscore = name.find('_');
     if (underscore != std::string_view::npos) {
       if (policy_->underscore_names == UnderscoreNames::kRefuse) {

@@ -1,7 +1,7 @@
 """edge_fuzz_test: one source, two programs.
 
-    bazel test //test/fuzz/...                                  replays the corpus, in every configuration
-    bazel run --config=fuzz //test/fuzz:NAME -- -max_total_time=60    searches with libFuzzer
+    bazel test //test/fuzz/...     replays the corpus, in every configuration
+    tools/fuzz NAME SECONDS        searches with libFuzzer
 """
 
 def edge_fuzz_test(name, srcs, corpus, deps = [], **attrs):

@@ -420,6 +420,17 @@ TEST(Rfc9110Section5_1, NamesWithUnderscoresAreDroppedByDefault) {
   EXPECT_EQ(request.head.size(), 2u);
 }
 
+TEST(Rfc9110Section5_1, NamesWithUnderscoresAreDroppedBehindAPrefixThatIsKnown) {
+  const HeadOutcome outcome =
+      ParseRequest(Get({"X-Forwarded-Client_Cert: x", "X-Forwarded-Port: 1"}));
+  EXPECT_EQ(outcome.head.find("Client_Cert"), std::string::npos) << outcome.head;
+  EXPECT_NE(outcome.head.find("X-Forwarded-Port: 1"), std::string::npos) << outcome.head;
+  ValidationPolicy policy;
+  policy.underscore_names = UnderscoreNames::kRefuse;
+  EXPECT_EQ(ParseRequest(Get({"X-Forwarded-Client_Cert: x"}), policy).refusal,
+            (Refusal{Reason::kFieldNameUnderscore, 43}));
+}
+
 TEST(Rfc9110Section5_1, NamesWithUnderscoresAreRefusedOrPassedWhenThePolicySaysSo) {
   ValidationPolicy policy;
   policy.underscore_names = UnderscoreNames::kRefuse;

@@ -7,22 +7,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "http/message_head.h"
 #include "http/reason.h"
 #include "http/validation_policy.h"
+#include "test/http/pieces.h"
 
 namespace edge::http {
-
-using Pieces = std::vector<std::string_view>;
-
-Pieces Whole(std::string_view bytes);
-Pieces ByteByByte(std::string_view bytes);
-Pieces CutAt(std::string_view bytes, size_t position);
 
 struct ReadingOptions {
   ValidationPolicy policy;

@@ -159,6 +159,18 @@ class ExplainTest(harness.EdgeTest):
         self.assertEqual((status, head), (0, b""))
         self.assertIn("Max-Forwards", said["forwarded"])
 
+    def test_a_head_that_grows_out_of_its_buffer_is_refused_as_the_proxy_refuses_it(self):
+        # The host goes on twice, in Host and in X-Forwarded-Host.
+        request = "GET / HTTP/1.1\r\nHost: " + "a" * 32_700 + "\r\n\r\n"
+        status, said, head = self.explain(request)
+        self.assertEqual((status, said["verdict"], said["status"], head), (1, "refused", "431", b""))
+        edge = self.start_edge(upstream=self.start_raw_origin().url)
+        client = self.connect(edge.port)
+        client.send(request)
+        response = client.read_response()
+        self.assertEqual(response.status, 431)
+        self.assertIn(f'details="{said["text"]}"', response.fields.get("Proxy-Status"))
+
     def test_input_is_bounded(self):
         done = self.run_explain(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n" + bytes(17 << 20))
         self.assertEqual((done.returncode, done.stdout), (2, b""))
