@@ -361,7 +361,6 @@ int UringIo::Enter(unsigned wait_for, int64_t timeout_ns, unsigned flags) {
   __kernel_timespec timespec{timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
   io_uring_getevents_arg argument{};
   argument.sigmask_sz = _NSIG / 8;
-  if (wait_for > 1) argument.min_wait_usec = kGatherMicroseconds;
   if (timeout_ns >= 0) argument.ts = reinterpret_cast<uint64_t>(&timespec);
   ++counters_.enters;
   const int result = io_uring_enter2(static_cast<unsigned>(enter_fd_), submit, wait_for,
@@ -383,14 +382,7 @@ int UringIo::Turn(int64_t timeout_ns) {
   for (Group& group : groups_) RefillGroup(group);
   if (io_uring_cq_has_overflow(&ring_)) ++counters_.completion_overflows;
   const bool waiting = timeout_ns != 0 && io_uring_cq_ready(&ring_) == 0;
-  return Enter(waiting ? WaitFor() : 0, waiting ? timeout_ns : 0, IORING_ENTER_GETEVENTS);
-}
-
-// How many completions are worth waiting for: about as many as a turn has brought of late. A loop
-// with little to do waits for one and never for company.
-unsigned UringIo::WaitFor() const {
-  if ((ring_.features & IORING_FEAT_MIN_TIMEOUT) == 0) return 1;
-  return std::clamp(recent_completions_ / kRecentScale, 1u, kGatherMax);
+  return Enter(waiting ? 1 : 0, waiting ? timeout_ns : 0, IORING_ENTER_GETEVENTS);
 }
 
 size_t UringIo::Dispatch(size_t max) {
@@ -411,8 +403,6 @@ size_t UringIo::Dispatch(size_t max) {
     }
   }
   counters_.completions += ran;
-  const auto scaled = static_cast<uint32_t>(ran) * kRecentScale;
-  recent_completions_ = (recent_completions_ * 7 + scaled) / 8;
   return ran;
 }
 

@@ -89,9 +89,6 @@ class UringIo final : public Io {
   // fall out of the cache before the kernel reads them.
   static constexpr size_t kEarlySubmitBytes = 64 << 10;
   static constexpr uint32_t kFirstWindow = 64;
-  static constexpr uint32_t kGatherMicroseconds = 20;
-  static constexpr uint32_t kGatherMax = 32;
-  static constexpr uint32_t kRecentScale = 16;
 
   // User data that names no operation. Addresses of operations are never that small.
   static constexpr uint64_t kIgnored = 1;
@@ -114,7 +111,6 @@ class UringIo final : public Io {
   absl::Status SetUp(const UringOptions& options);
   absl::Status SetUpGroup(BufferGroup group, const BufferGroupOptions& options);
   void RefillGroup(Group& group);
-  unsigned WaitFor() const;
   io_uring_sqe* NextSqe();
   int Enter(unsigned wait_for, int64_t timeout_ns, unsigned flags);
   void Run(const io_uring_cqe& cqe);
@@ -130,7 +126,6 @@ class UringIo final : public Io {
   std::unique_ptr<msghdr[]> messages_;
   std::unique_ptr<std::array<iovec, kBuffersPerReceiveMax>[]> receive_parts_;
   IoCounters counters_;
-  uint32_t recent_completions_ = 0;  // a turn's, on average, times kRecentScale
 };
 
 }  // namespace edge::uring
