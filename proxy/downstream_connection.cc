@@ -97,7 +97,7 @@ void DownstreamConnection::OnInputEnd(InputEnd end) {
 }
 
 void DownstreamConnection::OnOutputProgress(bool drained) {
-  if (drained) stalled_since_ns_ = INT64_MAX;
+  stalled_since_ns_ = INT64_MAX;  // it takes bytes, drained or not
   if (state_ == State::kExchange) return exchange_->OnClientOutputProgress(drained);
   if (state_ == State::kLingering && drained && transport_.input_ended()) Abort(false);
 }
@@ -194,6 +194,10 @@ void DownstreamConnection::ReportBytes() {
 }
 
 void DownstreamConnection::CloseNow() { Abort(false); }
+
+void DownstreamConnection::NoteReason(std::string_view id) {
+  if (exchange_ != nullptr) exchange_->NoteReason(id);
+}
 
 void DownstreamConnection::OnTransportClosed() {
   ReportBytes();

@@ -70,9 +70,11 @@ class DownstreamConnection final : private Transport::Owner {
   int64_t idle_since_ns() const { return idle_since_ns_; }
   // Bytes of requests that wait behind the present one.
   size_t HoardedBytes() const;
-  // For how long output has been waiting for the client, counted from the first call that found
-  // any; 0: none is.
+  // For how long the client has taken none of the output that waits for it, counted from the first
+  // call that found any; 0: none is waiting.
   int64_t StalledNs(int64_t now_ns);
+  // Why edge is about to close it, for the access log.
+  void NoteReason(std::string_view id);
   void MarkEvicted() { evicted_ = true; }
   bool evicted() const { return evicted_; }
   std::string DebugString() const;

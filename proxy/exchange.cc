@@ -18,6 +18,8 @@ Exchange::Exchange(Worker* worker, DownstreamConnection* connection)
     : worker_(worker),
       client_(connection),
       started_ns_(worker->loop().now_ns()),
+      // What was sent before is no progress of this exchange; the SYN counts as one byte.
+      acknowledged_(connection->transport().bytes_sent() + 1),
       request_parser_(&worker->settings().policy),
       response_parser_(&worker->settings().policy),
       output_(&worker->loop().buffers()) {
@@ -300,7 +302,7 @@ void Exchange::PumpTunnel() {
   PumpRaw(client, origin, buffers, request_body_bytes_);
   PumpRaw(origin, client, buffers, response_body_bytes_);
   if (response_state_ == ResponseState::kFinished) return;
-  if (tunnel_down_cut_ && origin.input().empty() && client.drained()) {
+  if (tunnel_down_cut_ && origin.input_ended() && origin.input().empty() && client.drained()) {
     return client_->Abort(/*reset=*/true);
   }
   if (client.input_ended() && client.input().empty() && !tunnel_up_ended_) {

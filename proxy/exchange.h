@@ -27,6 +27,7 @@
 #include "http/framing.h"
 #include "http/message_head.h"
 #include "http/parser.h"
+#include "proxy/http_settings.h"
 #include "proxy/local_reply.h"
 #include "proxy/output_block.h"
 #include "proxy/stats.h"
@@ -74,6 +75,9 @@ class Exchange final : public UpstreamConnection::Lessee {
            (response_state_ == ResponseState::kBody || response_state_ == ResponseState::kSending);
   }
 
+  // Why edge, and not the origin, decided about the response; `id` is a literal.
+  void NoteReason(std::string_view id) { reason_id_ = id; }
+
   RequestState request_state() const { return request_state_; }
   ResponseState response_state() const { return response_state_; }
   // One line for /connections.
@@ -82,8 +86,6 @@ class Exchange final : public UpstreamConnection::Lessee {
  private:
   friend class AccessLogEntry;
 
-  // The response's memory for trailers; more than that is refused (see http::ChunkReader).
-  static constexpr size_t kTrailerBytesMax = 2048;
   static constexpr size_t kHeadBlockBytes = 4096;
   // "0\r\n\r\n", and what may precede the end of a body that has chunks.
   static constexpr size_t kEmptyChunkedBytes = 5;
@@ -142,7 +144,6 @@ class Exchange final : public UpstreamConnection::Lessee {
   void CountUpstreamError(UpstreamError error);
   void OnOriginFailed(UpstreamError error, std::string_view details);
   bool MayRetry() const;
-  void NoteReason(std::string_view id) { reason_id_ = id; }
 
   // --- Tunnel
   void StartTunnel();
@@ -192,7 +193,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
   uint64_t discarded_bytes_ = 0;
-  uint64_t acknowledged_ = 0;  // by the client's kernel, when it was last asked
+  uint64_t acknowledged_;  // by the client's kernel, when it was last asked
   // Of the request, for the access log.
   std::string_view log_method_;
   std::string_view log_host_;

@@ -48,7 +48,7 @@ void Exchange::OnRequestHead() {
   if (request_.max_forwards == 0u) {
     // RFC 9110, 7.6.2: the last hop answers itself.
     LocalResponse response;
-    response.extra_fields = "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n";
+    response.extra_fields = AllowField();
     return ReplyLocally(response);
   }
   if (worker_->upstreams().empty()) {
@@ -73,7 +73,7 @@ void Exchange::StartUpstream() {
       upstream_name_ = upstream_->endpoint().name;
       return;
     case UpstreamPool::LeaseStatus::kNoneLeft:
-      if (attempts_ > 1) return ReplyConnectFailed();
+      if (tried_.any()) return ReplyConnectFailed();  // counted already
       CountUpstreamError(UpstreamError::kNoneLeft);
       return ReplyError({.status = 503,
                          .error = "destination_unavailable",

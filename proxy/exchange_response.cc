@@ -2,6 +2,7 @@
 // fails.
 
 #include <algorithm>
+#include <cerrno>
 
 #include "absl/log/check.h"
 #include "proxy/downstream_connection.h"
@@ -32,8 +33,8 @@ void Exchange::OnUpstreamInputEnd(InputEnd end) {
   // failed send an end is no orderly one.
   origin_cut_ = end != InputEnd::kClean || upstream_->transport().output_failed();
   if (response_state_ == ResponseState::kTunnel) {
-    // What the origin said before goes first. If only the send has failed, it had said all of it.
-    tunnel_down_cut_ = end != InputEnd::kClean;
+    // What the origin said before goes first.
+    tunnel_down_cut_ = tunnel_down_cut_ || end != InputEnd::kClean;
     return PumpTunnel();
   }
   if (response_state_ == ResponseState::kBody) {
@@ -52,9 +53,12 @@ void Exchange::OnUpstreamOutputProgress(bool) {
   if (request_state_ == RequestState::kBody) return PumpRequest();
 }
 
-void Exchange::OnUpstreamOutputFailed(int) {
+void Exchange::OnUpstreamOutputFailed(int error) {
   if (response_state_ == ResponseState::kTunnel) {
     tunnel_up_ended_ = true;  // it reads no more; its receive tells what it still said
+    // EPIPE comes after the origin's FIN and cuts nothing. Any other error is told once, and the
+    // receive will end as if by a FIN.
+    if (error != EPIPE && !upstream_->transport().input_ended()) tunnel_down_cut_ = true;
     return PumpTunnel();
   }
   // The origin takes no more, but it may have answered before it stopped reading: the response, or
@@ -151,9 +155,16 @@ bool Exchange::ForwardInterim() {
     client_->transport().Flush();
     if (response_state_ == ResponseState::kFinished) return false;
   }
+  const bool leave = response_.status == 100;
   response_.Clear();
   response_parser_.Start(&response_, request_.method, request_.upgrade);
   upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+  if (leave && request_state_ == RequestState::kBody &&
+      client_->transport().receive_mode() != Socket::ReceiveMode::kOff) {
+    // It may send now: from here on the client is waited for.
+    client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+    upstream_->deadline().Clear();
+  }
   return true;
 }
 

@@ -23,8 +23,6 @@ namespace {
 constexpr std::string_view kClientAddress = "192.0.2.1";
 constexpr std::string_view kOriginName = "192.0.2.2:80";
 constexpr std::string_view kRequestId = "00000000000000000000000000000000";
-// What an exchange has for them.
-constexpr size_t kTrailerBytesMax = 2048;
 // Bytes of the request that are shown on either side of a refusal's offset.
 constexpr size_t kNearBytes = 16;
 

@@ -3,11 +3,17 @@
 
 #pragma once
 
+#include <cstddef>
+
 #include "http/forwarding.h"
 #include "http/validation_policy.h"
 #include "proxy/config.h"
 
 namespace edge::proxy {
+
+// An exchange's memory for the trailers of a body; more than that is refused (see
+// http::ChunkReader).
+inline constexpr size_t kTrailerBytesMax = 2048;
 
 http::ValidationPolicy MakeValidationPolicy(const Config& config);
 http::ClientFieldPolicy MakeForwardedFields(const Config& config);

@@ -5,20 +5,15 @@
 #include "http/method.h"
 
 namespace edge::proxy {
-namespace {
-
-// Every method but the one that edge refuses for itself.
-std::string AllowedMethods() {
+std::string AllowField() {
   std::string methods;
   for (int i = 0; i < static_cast<int>(http::Method::kCount); ++i) {
     const auto method = static_cast<http::Method>(i);
     if (method == http::Method::kConnect) continue;
     absl::StrAppend(&methods, methods.empty() ? "" : ", ", http::MethodName(method));
   }
-  return methods;
+  return absl::StrCat("Allow: ", methods, "\r\n");
 }
-
-}  // namespace
 
 std::string_view ReasonPhrase(uint16_t status) {
   switch (status) {
@@ -85,7 +80,7 @@ LocalResponse MakeErrorResponse(const ErrorReply& reply, std::string_view accept
   absl::StrAppend(&response.extra_fields, "\r\nCache-Control: no-store\r\n");
   // RFC 9110, 15.5.6.
   if (reply.status == 405) {
-    absl::StrAppend(&response.extra_fields, "Allow: ", AllowedMethods(), "\r\n");
+    response.extra_fields += AllowField();
   }
   return response;
 }

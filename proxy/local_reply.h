@@ -24,4 +24,7 @@ LocalResponse MakeErrorResponse(const ErrorReply& reply, std::string_view accept
 // The reason phrase of a status that edge answers with (RFC 9110, 15).
 std::string_view ReasonPhrase(uint16_t status);
 
+// The field Allow with every method but the one that edge refuses for itself.
+std::string AllowField();
+
 }  // namespace edge::proxy

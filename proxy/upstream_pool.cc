@@ -159,8 +159,12 @@ void UpstreamPool::OnConnectFailed(UpstreamConnection& connection, int error) {
 }
 
 void UpstreamPool::NoteFailure(const UpstreamConnection& connection, int error) {
-  if (IsLocalLimit(error)) return;
   UpstreamEndpoint& endpoint = *connection.endpoint_;
+  if (IsLocalLimit(error)) {
+    // If this was a trial, the origin was not tried.
+    if (connection.created_ns_ > endpoint.failed_ns) endpoint.retry_at_ns = loop_->now_ns();
+    return;
+  }
   // What was begun before the last failure tells nothing new: many requests that were refused
   // together are one failure.
   if (connection.created_ns_ <= endpoint.failed_ns) return;

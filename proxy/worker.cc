@@ -99,7 +99,10 @@ void Worker::CloseAll() {
   for (const ListenerSocket& socket : waiting_) loop_.io().CloseSocket(socket.fd);
   waiting_.clear();
   while (idle_.oldest() != nullptr) idle_.oldest()->CloseNow();
-  while (busy_.oldest() != nullptr) busy_.oldest()->CloseNow();
+  while (busy_.oldest() != nullptr) {
+    busy_.oldest()->NoteReason("edge.stopped");
+    busy_.oldest()->CloseNow();
+  }
   if (access_log_ != nullptr) access_log_->Flush();
 }
 
@@ -216,6 +219,7 @@ void Worker::ShedHoarders() {
     if (hoarded >= std::max(most / 2, kHoardBytes)) {
       stats_->connections_shed.Add();
       to_free -= std::min(to_free, hoarded);
+      connection->NoteReason("edge.shed");
       connection->CloseNow();
     }
     connection = next;
@@ -241,6 +245,7 @@ void Worker::ShedStalled() {
     if (connection->StalledNs(now_ns) >= std::max(longest_ns / 2, kStarvingNs)) {
       stats_->connections_shed.Add();
       --to_close;
+      connection->NoteReason("edge.shed");
       connection->Abort(true);  // what the kernel has still to send is of no use, either
     }
     connection = next;

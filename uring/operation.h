@@ -47,7 +47,7 @@ class BufferId {
   uint16_t value_ = kNone;
 };
 inline constexpr size_t kBuffersPerGroupMax = 0x4000;
-// One RecvNow fills.
+// How many buffers one RecvNow fills at most.
 inline constexpr size_t kBuffersPerReceiveMax = 4;
 
 struct Completion {

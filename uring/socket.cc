@@ -120,7 +120,8 @@ void Socket::OnReceiveCompletion(const Completion& completion) {
   if (completion.result == -ENOBUFS) {
     // The kernel has found bytes and no buffer for them.
     bytes_left_ = true;
-    return buffers.Wait(receive_group_, buffer_waiter_);
+    // Unless something else is wanted by now: its buffers may come from elsewhere.
+    if (wanted_ == armed_) return buffers.Wait(receive_group_, buffer_waiter_);
   }
   ArmReceive();
 }

@@ -42,8 +42,8 @@ class Socket {
     kOff,        // nothing is asked for; bytes stay in the kernel
     kMultishot,  // small buffers, one completion each, until changed: idle connections and heads
     kOnce,       // one receive into a small buffer, then kOff
-    kOnceLarge,  // one receive into a large buffer, then kOff; a small one when large ones have run
-                 // out
+    kOnceLarge,  // one receive into up to kBuffersPerReceiveMax large buffers, then kOff; into a
+                 // small one when large ones have run out
   };
 
   class Owner {

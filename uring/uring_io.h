@@ -121,8 +121,8 @@ class UringIo final : public Io {
   int enter_fd_ = -1;
   size_t queued_send_bytes_ = 0;
   std::array<Group, kBufferGroups> groups_;
-  // Message headers of queued sends, one for each submission entry: the kernel reads them on
-  // submission.
+  // Message headers of queued sends and RecvNows, and the latter's parts, one for each submission
+  // entry: the kernel reads them on submission.
   std::unique_ptr<msghdr[]> messages_;
   std::unique_ptr<std::array<iovec, kBuffersPerReceiveMax>[]> receive_parts_;
   IoCounters counters_;

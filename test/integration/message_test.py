@@ -263,6 +263,19 @@ class ExpectTest(harness.EdgeTest):
         client.expect_closed()
         self.assertTrue(origin.received.endswith(b"\r\n\r\n"))
 
+    def test_client_that_says_nothing_after_100_is_told_that_it_was_late(self):
+        def script(connection):
+            connection.read_request_head()
+            connection.send("HTTP/1.1 100 Continue\r\n\r\n")
+            connection.at_eof()
+
+        edge = self.start_edge("--idle_timeout=500ms", "--upstream_timeout=3s",
+                               upstream=self.start_raw_origin(script).url)
+        client = self.connect(edge.port)
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        response = client.read_response("POST")
+        self.assertEqual(([interim.status for interim in response.interim], response.status), ([100], 408))
+
     def test_client_that_does_not_wait_is_served(self):
         def script(connection):
             request = connection.read_request()
