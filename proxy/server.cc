@@ -119,6 +119,7 @@ absl::Status Server::PrepareTls() {
     context = tls::ServerContext::SelfSigned(names, addresses, options);
   } else {
     std::vector<tls::CertificateFiles> files;
+    files.reserve(config_.tls_cert.size());
     for (size_t i = 0; i < config_.tls_cert.size(); ++i) {
       files.push_back({config_.tls_cert[i], config_.tls_key[i]});
     }
@@ -511,6 +512,7 @@ void Server::Reload() {
 
 std::string Server::Metrics() {
   std::vector<WorkerView> views;
+  views.reserve(workers_.size());
   for (const auto& worker : workers_) {
     views.push_back(
         {.stats = &worker->stats(), .cpu = worker->cpu(), .cpu_seconds = worker->CpuSeconds()});
