@@ -161,13 +161,10 @@ bool Exchange::WriteRequestHead() {
       .te_trailers = true,
   };
   OutputBlock& output = upstream_->output();
-  std::optional<size_t> bytes = http::SerializeRequest(request_, forwarding, output.Room());
-  if (!bytes.has_value()) {
-    if (!output.empty() || !output.Enlarge()) return false;
-    bytes = http::SerializeRequest(request_, forwarding, output.Room());
-    if (!bytes.has_value()) return false;
-  }
-  upstream_->transport().Write(output.Commit(*bytes));
+  const auto head = output.CommitWhat(
+      [&](std::span<char> room) { return http::SerializeRequest(request_, forwarding, room); });
+  if (!head.has_value()) return false;
+  upstream_->transport().Write(*head);
   request_chunk_open_ = false;
   return true;
 }

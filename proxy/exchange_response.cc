@@ -142,16 +142,14 @@ bool Exchange::ForwardInterim() {
   }
   if (request_.version == http::Version::kHttp11) {
     const http::ResponseForwarding forwarding{.client_version = request_.version};
-    std::optional<size_t> bytes = http::SerializeResponse(response_, forwarding, output_.Room());
-    if (!bytes.has_value() && output_.empty() && output_.Enlarge()) {
-      bytes = http::SerializeResponse(response_, forwarding, output_.Room());
-    }
-    if (!bytes.has_value()) {
+    const auto head = output_.CommitWhat(
+        [&](std::span<char> room) { return http::SerializeResponse(response_, forwarding, room); });
+    if (!head.has_value()) {
       OnOriginFailed(output_.large() ? UpstreamError::kInvalidResponse : UpstreamError::kLocalLimit,
                      "an interim response is too large to forward");
       return false;
     }
-    client_->transport().Write(output_.Commit(*bytes));
+    client_->transport().Write(*head);
     client_->transport().Flush();
     if (response_state_ == ResponseState::kFinished) return false;
   }
@@ -178,15 +176,10 @@ bool Exchange::OnResponseHead() {
   forwarding.date = worker_->DateText();
   forwarding.request_id = request_id();
   // The end of an empty chunked body may come before any of this is sent.
-  const auto room = [this] {
-    const std::span<char> all = output_.Room();
-    return all.first(all.size() - kEmptyChunkedBytes);
-  };
-  std::optional<size_t> bytes = http::SerializeResponse(response_, forwarding, room());
-  if (!bytes.has_value() && output_.empty() && output_.Enlarge()) {
-    bytes = http::SerializeResponse(response_, forwarding, room());
-  }
-  if (!bytes.has_value()) {
+  const auto head = output_.CommitWhat(
+      [&](std::span<char> room) { return http::SerializeResponse(response_, forwarding, room); },
+      /*reserve=*/kEmptyChunkedBytes);
+  if (!head.has_value()) {
     OnOriginFailed(output_.large() ? UpstreamError::kInvalidResponse : UpstreamError::kLocalLimit,
                    "the response head is too large to forward");
     return false;
@@ -202,7 +195,7 @@ bool Exchange::OnResponseHead() {
                        response_trailers_);
   upstream_->NoteResponseSize(
       response_.framing == http::BodyFraming::kLength ? response_.content_length : 0);
-  client_->transport().Write(output_.Commit(*bytes));
+  client_->transport().Write(*head);
   LetGoOfHeads();
   return true;
 }

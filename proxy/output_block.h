@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -45,6 +46,24 @@ class OutputBlock {
     if (large_.valid()) loans_->Unref(large_);
     large_ = {};
   }
+  // Commits what `write` makes of the room but for its last `reserve` bytes: it takes a span and
+  // returns how many bytes it wrote, or nullopt if there are too few. Then it is tried once more
+  // with a large buffer, which only an empty block can take. nullopt: it does not fit there, either
+  // (large() says so), or there was no such buffer.
+  template <typename Write>
+  std::optional<std::string_view> CommitWhat(Write write, size_t reserve = 0) {
+    const auto attempt = [&]() -> std::optional<size_t> {
+      const std::span<char> room = Room();
+      if (room.size() < reserve) return std::nullopt;
+      return write(room.first(room.size() - reserve));
+    };
+    std::optional<size_t> bytes = attempt();
+    if (!bytes.has_value() && empty() && Enlarge()) bytes = attempt();
+    if (!bytes.has_value()) return std::nullopt;
+    return Commit(*bytes);
+  }
+
+ private:
   // Only when empty. False: there is no large buffer left, or it is used already.
   bool Enlarge() {
     if (large_.valid()) return false;
@@ -52,7 +71,6 @@ class OutputBlock {
     return large_.valid();
   }
 
- private:
   uring::BufferLoans* const loans_;
   size_t used_ = 0;
   uring::BufferId large_;
