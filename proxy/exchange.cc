@@ -258,7 +258,8 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
       request_state_ = worth_reading ? RequestState::kDiscarding : RequestState::kAbandoned;
     }
   }
-  const bool head_only = head_complete_ && request_.method == http::Method::kHead;
+  const bool head_only =
+      head_complete_ ? request_.method == http::Method::kHead : request_parser_.asked_by_head();
   close_after_ = request_state_ == RequestState::kAbandoned || !head_complete_ ||
                  !request_.keep_alive || NoMoreRequests() || !client_->MayGoOn();
   status_ = response.status;

@@ -204,6 +204,15 @@ class LocalReplyTest(harness.EdgeTest):
         response = harness.get(self.edge.port, method="HEAD")
         self.assertEqual((response.status, response.body), (502, b""))
 
+    def test_head_gets_no_body_even_if_it_is_refused(self):
+        """RFC 9110, 9.3.2: a peer that pools connections would take the body for the next response."""
+        for start in ("HEAD / HTTP/1.1\r\n\r\n", "HEAD * HTTP/1.1\r\nHost: a\r\n\r\n", "\r\nHEAD /\r\n\r\n",
+                      "HEAD / HTTP/1.1\r\nHost: a\r\nX: " + "a" * 40_000):
+            with self.subTest(start=start[:40]), harness.connect(self.edge.port) as client:
+                client.send(start)
+                self.assertIn(client.read_response("HEAD").status, (400, 431))
+                client.expect_closed()
+
     def test_keep_alive_survives_a_failed_upstream(self):
         client = self.connect(self.edge.port)
         for _ in range(3):
