@@ -1,5 +1,6 @@
 """What edge changes in a head, and what it leaves alone."""
 
+import json
 import re
 
 import harness
@@ -130,6 +131,22 @@ class ForwardedPolicyTest(harness.EdgeTest):
         self.assertEqual(fields.get("X-Forwarded-Host"), "first.example")
         self.assertEqual(fields.get("X-Request-Id"), "0123456789abcdef-given")
 
+    def test_log_response_and_origin_have_the_id_of_a_trusted_proxy(self):
+        """Unless it could not stand in a line of the log or on a page; the origin gets that one too, edge goes by its own."""
+        log = self.directory / "access.log"
+        origin = self.start_raw_origin()
+        edge = self.start_edge("--trusted_proxies=127.0.0.0/8", f"--access_log={log}", upstream=origin.url)
+        given = ["0123456789abcdef-given", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "Root=1-67891233-abcdef012345678912345678",
+                 "x" * 64, "x" * 65, "a b", '"quoted"', "<b>", "caf\xe9"]
+        answered = [harness.get(edge.port, fields=f"X-Request-Id: {identity}\r\n").fields.get("X-Request-Id") for identity in given]
+        self.assertEqual([request.fields.get("X-Request-Id") for request in origin.requests], given)
+        self.assertEqual(answered[:4], given[:4])
+        for identity in answered[4:]:
+            self.assertRegex(identity, "^[0-9a-f]{32}$")
+        edge.sigterm()
+        edge.wait_exit()
+        self.assertEqual([json.loads(line)["request_id"] for line in log.read_text().splitlines()], answered)
+
     def test_proxies_not_named_are_not_trusted(self):
         fields = self.forwarded("--trusted_proxies=10.0.0.0/8")
         self.assertEqual(fields.get("X-Forwarded-For"), "127.0.0.1")
@@ -194,8 +211,6 @@ class LocalReplyTest(harness.EdgeTest):
         self.assertIn(b"<html", response.body.lower())
 
     def test_program_gets_json(self):
-        import json
-
         response = harness.get(self.edge.port, fields="Accept: application/json\r\n")
         self.assertEqual(response.fields.get("Content-Type").split(";")[0], "application/json")
         self.assertEqual(json.loads(response.body)["status"], 502)
