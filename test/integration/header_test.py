@@ -103,6 +103,20 @@ class RequestFieldTest(harness.EdgeTest):
         if client.read_response("OPTIONS").status == 200:
             self.assertEqual(self.origin.requests[-1].target, "*")
 
+    def test_max_forwards_counts_down_and_ends_at_edge(self):
+        """RFC 9110, 7.6.2."""
+        for method in ("OPTIONS", "TRACE"):
+            request = self.forwarded("Max-Forwards: 2\r\n", start_line=f"{method} / HTTP/1.1")
+            self.assertEqual(request.fields.get("Max-Forwards"), "1")
+            before = len(self.origin.requests)
+            client = self.connect(self.edge.port)
+            client.send(f"{method} / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+            response = client.read_response(method)
+            self.assertEqual(response.status, 200)
+            self.assertIn("OPTIONS", response.fields.get("Allow"))
+            self.assertEqual(len(self.origin.requests), before)
+        self.assertEqual(self.forwarded("Max-Forwards: 2\r\n").fields.get("Max-Forwards"), "2")
+
     def test_http_1_0_request_becomes_http_1_1_with_a_host(self):
         request = self.forwarded(start_line="GET /old HTTP/1.0")
         self.assertEqual((request.version, request.fields.get("Host")), ("1.1", "www.example:8080"))
