@@ -41,6 +41,8 @@ class RequestParser {
   // A byte of the message was seen; leading empty lines do not count. When false, a client that
   // closes has not left anything half done.
   bool started() const { return reader_.started(); }
+  // A HEAD request was begun, whatever became of it: no answer to it has content (RFC 9110 9.3.2).
+  bool asked_by_head() const;
 
  private:
   Refusal Complete();

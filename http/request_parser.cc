@@ -63,6 +63,10 @@ HeadProgress RequestParser::Feed(std::string_view bytes) {
   return progress;
 }
 
+bool RequestParser::asked_by_head() const {
+  return head_ != nullptr && std::string_view(head_->block_, head_->used_).starts_with("HEAD ");
+}
+
 // Offsets of the refusals are into the block.
 Refusal RequestParser::Complete() {
   RequestHead& head = *head_;

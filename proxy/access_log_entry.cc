@@ -37,8 +37,8 @@ void AccessLogEntry::AppendJson(std::string& out, int64_t wall_ns) const {
   const int64_t duration_ns = now_ns_ - e.started_ns_;
   absl::StrAppend(&out, "{\"time\":\"");
   AppendTime(out, wall_ns - duration_ns);
-  absl::StrAppend(&out, "\",\"request_id\":\"", e.request_id_[0] == 0 ? "" : e.request_id(),
-                  "\",\"client\":\"", e.client_->address(), "\"");
+  absl::StrAppend(&out, "\",\"request_id\":\"", e.request_id(), "\",\"client\":\"",
+                  e.client_->address(), "\"");
   // A head that was refused is not quoted: what it means is what could not be found out.
   const bool known = e.head_complete_;
   AppendText(out, "method", e.log_method_, Exchange::kLogMethodBytesMax);

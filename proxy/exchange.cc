@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/log/check.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/downstream_connection.h"
 #include "proxy/worker.h"
@@ -89,9 +90,24 @@ Socket::ReceiveMode Exchange::NextReceive(Transport& from, Transport& to, bool l
   return large ? Mode::kOnceLarge : Mode::kMultishot;
 }
 
+// The log, the client and the origin get the same one: a trusted proxy's, which is forwarded as it
+// is, if it is a plain text of bearable size, so that it can stand in a line of JSON and on a page
+// as well.
+void Exchange::ChooseRequestId() {
+  if (!client_->trusted_proxy()) return MakeRequestId();
+  const std::string_view given = request_.Find(http::FieldId::kXRequestId).value_or("");
+  const bool plain = std::all_of(given.begin(), given.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view("-._~:+/=@").find(c) != std::string_view::npos;
+  });
+  if (!plain || given.empty() || given.size() > request_id_.size()) return MakeRequestId();
+  request_id_bytes_ = static_cast<uint8_t>(given.copy(request_id_.data(), given.size()));
+}
+
 void Exchange::MakeRequestId() {
   static constexpr char kDigits[] = "0123456789abcdef";
-  for (size_t half = 0; half < request_id_.size(); half += 16) {
+  request_id_bytes_ = kOwnRequestIdBytes;
+  for (size_t half = 0; half < request_id_bytes_; half += 16) {
     uint64_t random = worker_->Random();
     for (size_t i = 0; i < 16; ++i, random >>= 4) request_id_[half + i] = kDigits[random & 15];
   }
@@ -237,7 +253,7 @@ void Exchange::Refuse(http::Reason reason) {
 
 void Exchange::ReplyError(const ErrorReply& reply) {
   if (response_started_) return AbortResponse();
-  if (request_id_[0] == 0) MakeRequestId();
+  if (request_id().empty()) MakeRequestId();
   const std::string_view accept =
       head_complete_ ? request_.Find(http::FieldId::kAccept).value_or("") : "";
   ReplyLocally(MakeErrorResponse(reply, accept, request_id()));
@@ -258,7 +274,8 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
       request_state_ = worth_reading ? RequestState::kDiscarding : RequestState::kAbandoned;
     }
   }
-  const bool head_only = head_complete_ && request_.method == http::Method::kHead;
+  const bool head_only =
+      head_complete_ ? request_.method == http::Method::kHead : request_parser_.asked_by_head();
   close_after_ = request_state_ == RequestState::kAbandoned || !head_complete_ ||
                  !request_.keep_alive || NoMoreRequests() || !client_->MayGoOn();
   status_ = response.status;

@@ -92,6 +92,8 @@ class Exchange final : public UpstreamConnection::Lessee {
   static constexpr size_t kEmptyChunkedBytes = 5;
   static constexpr size_t kChunkAndEndBytesMax =
       2 * http::kChunkHeaderBytesMax + kTrailerBytesMax + 2;
+  static constexpr size_t kRequestIdBytesMax = 64;  // a trusted proxy's; a UUID has 36
+  static constexpr size_t kOwnRequestIdBytes = 32;
   // Longer ones are cut in the access log, so that a line keeps to LogBatch::kLineBytesMax even if
   // each byte is escaped.
   static constexpr size_t kLogMethodBytesMax = 32;
@@ -164,8 +166,9 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool Grow(HeadBlock& block, http::MessageHead& head);
   void FreeBlock(HeadBlock& block);
   void LetGoOfHeads();
+  void ChooseRequestId();
   void MakeRequestId();
-  std::string_view request_id() const { return {request_id_.data(), request_id_.size()}; }
+  std::string_view request_id() const { return {request_id_.data(), request_id_bytes_}; }
   int64_t now_ns() const;
 
   Worker* const worker_;
@@ -216,7 +219,8 @@ class Exchange final : public UpstreamConnection::Lessee {
   http::BodyReader response_body_;
   http::BodyFraming client_framing_ = http::BodyFraming::kNone;  // of the response
   std::string local_reply_;
-  std::array<char, 32> request_id_{};
+  std::array<char, kRequestIdBytesMax> request_id_;
+  uint8_t request_id_bytes_ = 0;
 
   OutputBlock output_;  // to the client
   http::RequestHead request_;

@@ -45,7 +45,7 @@ void Exchange::OnRequestHead() {
   const http::ValidationPolicy& policy = worker_->settings().policy;
   request_body_.Start(request_.framing, request_.content_length, &policy, request_trailers_,
                       policy.request_body_bytes_max);
-  MakeRequestId();
+  ChooseRequestId();
   if (request_.max_forwards == 0u) {
     // RFC 9110, 7.6.2: the last hop answers itself.
     LocalResponse response;

@@ -411,11 +411,13 @@ absl::Status Server::Run() {
     publisher_->PublishMode(uring::RunMode::kStop);
   }
   while (!AllEnded()) {
+    // Before it waits: workers that started have rung already, and while their notices lie here
+    // nobody else does.
+    ReadMailbox();
     // Looks again after a second even if nobody rang: for workers that failed without a ring.
     if (const int error = admin_worker_->RunTurn(clock_.NowNs() + 1'000'000'000); error != 0) {
       LOG(FATAL) << "io_uring_enter: " << std::strerror(-error);
     }
-    ReadMailbox();
   }
   for (const auto& worker : workers_) worker->Join();
   ReadMailbox();

@@ -85,6 +85,27 @@ TEST(Rfc9112Section2_2, LeadingEmptyLinesAreNotTheStartOfARequest) {
   EXPECT_TRUE(parser.started());
 }
 
+TEST(Rfc9110Section9_3_2, AHeadRequestIsKnownWhateverBecomesOfIt) {
+  const ValidationPolicy policy;
+  RequestParser parser(&policy);
+  RequestHead head;
+  std::array<char, 256> block;
+  const auto asked_by_head = [&](std::string_view bytes) {
+    head.Bind(block);
+    parser.Start(&head);
+    (void)parser.Feed(bytes);
+    return parser.asked_by_head();
+  };
+  EXPECT_FALSE(parser.asked_by_head());
+  EXPECT_TRUE(asked_by_head("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_TRUE(asked_by_head("HEAD / HTTP/1.1\r\n\r\n"));
+  EXPECT_TRUE(asked_by_head("\r\nHEAD * HTTP/1.1\r\n"));
+  EXPECT_TRUE(asked_by_head("HEAD /unfinished"));
+  EXPECT_FALSE(asked_by_head("HEAD"));
+  EXPECT_FALSE(asked_by_head("HEADER / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_FALSE(asked_by_head("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+}
+
 TEST(Rfc9112Section2_2, OffsetsOfRefusalsCountEmptyLinesToo) {
   EXPECT_EQ(RefusalOf("\r\nGET / HTTP/1.1\r\nHost : a\r\n\r\n"),
             (Refusal{Reason::kFieldSpaceBeforeColon, 22}));

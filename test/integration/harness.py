@@ -28,12 +28,14 @@ from environment import (
     find_program,
     wait_until,
 )
+from haproxy import Haproxy
 from origins import NginxOrigin, RawOrigin, RefusingOrigin, UnreachableOrigin, ok, serve
 from processes import Edge, Process
 from wire import Fields, IncompleteMessage, ProtocolError, Wire
 
 __all__ = [
-    "EDGE_BINARY", "REPOSITORY", "SANITIZER", "TIMEOUT_FACTOR", "TIMEOUT_S", "Edge", "EdgeTest", "Fields", "IncompleteMessage",
+    "EDGE_BINARY", "REPOSITORY", "SANITIZER", "TIMEOUT_FACTOR", "TIMEOUT_S", "Edge", "EdgeTest", "Fields", "Haproxy",
+    "IncompleteMessage",
     "NginxOrigin", "Process", "ProtocolError", "RawOrigin", "RefusingOrigin", "UnreachableOrigin", "Wire", "connect",
     "curl", "find_program", "get", "main", "ok", "openssl_s_client", "serve", "tls_context", "wait_until", "wrk",
 ]
@@ -88,12 +90,19 @@ class EdgeTest(unittest.TestCase):
 
     # --- origins ---
 
-    def start_nginx_origin(self, server=""):
+    def start_nginx_origin(self, server="", http=""):
         number = sum(isinstance(started, NginxOrigin) for started in self._started)
-        origin = NginxOrigin(self.directory, server, name=f"nginx{number or ''}")
+        origin = NginxOrigin(self.directory, server, name=f"nginx{number or ''}", http=http)
         self._started.append(origin)
         self.addCleanup(origin.kill)
         return origin.wait_ready()
+
+    def start_haproxy(self, body, bind=""):
+        number = sum(isinstance(started, Haproxy) for started in self._started)
+        haproxy = Haproxy(self.directory, body, bind, name=f"haproxy{number or ''}")
+        self._started.append(haproxy)
+        self.addCleanup(haproxy.kill)
+        return haproxy
 
     def start_raw_origin(self, *scripts, port=0):
         origin = RawOrigin(*scripts, port=port)

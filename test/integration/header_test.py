@@ -1,5 +1,6 @@
 """What edge changes in a head, and what it leaves alone."""
 
+import json
 import re
 
 import harness
@@ -102,6 +103,20 @@ class RequestFieldTest(harness.EdgeTest):
         if client.read_response("OPTIONS").status == 200:
             self.assertEqual(self.origin.requests[-1].target, "*")
 
+    def test_max_forwards_counts_down_and_ends_at_edge(self):
+        """RFC 9110, 7.6.2."""
+        for method in ("OPTIONS", "TRACE"):
+            request = self.forwarded("Max-Forwards: 2\r\n", start_line=f"{method} / HTTP/1.1")
+            self.assertEqual(request.fields.get("Max-Forwards"), "1")
+            before = len(self.origin.requests)
+            client = self.connect(self.edge.port)
+            client.send(f"{method} / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+            response = client.read_response(method)
+            self.assertEqual(response.status, 200)
+            self.assertIn("OPTIONS", response.fields.get("Allow"))
+            self.assertEqual(len(self.origin.requests), before)
+        self.assertEqual(self.forwarded("Max-Forwards: 2\r\n").fields.get("Max-Forwards"), "2")
+
     def test_http_1_0_request_becomes_http_1_1_with_a_host(self):
         request = self.forwarded(start_line="GET /old HTTP/1.0")
         self.assertEqual((request.version, request.fields.get("Host")), ("1.1", "www.example:8080"))
@@ -129,6 +144,23 @@ class ForwardedPolicyTest(harness.EdgeTest):
         self.assertEqual(fields.get("X-Forwarded-Proto"), "https")
         self.assertEqual(fields.get("X-Forwarded-Host"), "first.example")
         self.assertEqual(fields.get("X-Request-Id"), "0123456789abcdef-given")
+
+    def test_log_response_and_origin_have_the_id_of_a_trusted_proxy(self):
+        """Unless it could not stand in a line of the log or on a page; the origin gets that one too, edge goes by its own."""
+        log = self.directory / "access.log"
+        origin = self.start_raw_origin()
+        edge = self.start_edge("--trusted_proxies=127.0.0.0/8", f"--access_log={log}", upstream=origin.url)
+        plain = ["0123456789abcdef-given", "f47ac10b-58cc-4372-a567-0e02b2c3d479", "Root=1-67891233-abcdef0123", "x" * 64]
+        others = ["x" * 65, "a b", '"quoted"', "<b>", "caf\xe9"]
+        answered = [harness.get(edge.port, fields=f"X-Request-Id: {given}\r\n").fields.get("X-Request-Id")
+                    for given in plain + others]
+        self.assertEqual([request.fields.get("X-Request-Id") for request in origin.requests], plain + others)
+        self.assertEqual(answered[:len(plain)], plain)
+        for own in answered[len(plain):]:
+            self.assertRegex(own, "^[0-9a-f]{32}$")
+        edge.sigterm()
+        edge.wait_exit()
+        self.assertEqual([json.loads(line)["request_id"] for line in log.read_text().splitlines()], answered)
 
     def test_proxies_not_named_are_not_trusted(self):
         fields = self.forwarded("--trusted_proxies=10.0.0.0/8")
@@ -194,8 +226,6 @@ class LocalReplyTest(harness.EdgeTest):
         self.assertIn(b"<html", response.body.lower())
 
     def test_program_gets_json(self):
-        import json
-
         response = harness.get(self.edge.port, fields="Accept: application/json\r\n")
         self.assertEqual(response.fields.get("Content-Type").split(";")[0], "application/json")
         self.assertEqual(json.loads(response.body)["status"], 502)
@@ -203,6 +233,15 @@ class LocalReplyTest(harness.EdgeTest):
     def test_head_gets_no_body(self):
         response = harness.get(self.edge.port, method="HEAD")
         self.assertEqual((response.status, response.body), (502, b""))
+
+    def test_head_gets_no_body_even_if_it_is_refused(self):
+        """RFC 9110, 9.3.2: a peer that pools connections would take the body for the next response."""
+        for start in ("HEAD / HTTP/1.1\r\n\r\n", "HEAD * HTTP/1.1\r\nHost: a\r\n\r\n", "\r\nHEAD /\r\n\r\n",
+                      "HEAD / HTTP/1.1\r\nHost: a\r\nX: " + "a" * 40_000):
+            with self.subTest(start=start[:40]), harness.connect(self.edge.port) as client:
+                client.send(start)
+                self.assertIn(client.read_response("HEAD").status, (400, 431))
+                client.expect_closed()
 
     def test_keep_alive_survives_a_failed_upstream(self):
         client = self.connect(self.edge.port)

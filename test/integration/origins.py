@@ -28,6 +28,7 @@ http {{
   keepalive_requests 1000000000;
   keepalive_timeout 1h;
   default_type application/octet-stream;
+{http}
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     root {root};
@@ -38,9 +39,9 @@ http {{
 
 
 class NginxOrigin(Process):
-    """nginx serving `root` on a free port, with one worker process. `server` is added to its server block."""
+    """nginx serving `root` on a free port, with one worker process. `http` and `server` are added to those blocks."""
 
-    def __init__(self, directory, server="", name="nginx"):
+    def __init__(self, directory, server="", name="nginx", http=""):
         self.directory = pathlib.Path(directory) / name
         self.root = self.directory / "www"
         self.root.mkdir(parents=True)
@@ -51,7 +52,7 @@ class NginxOrigin(Process):
         self.port = listener.getsockname()[1]
         configuration = self.directory / "nginx.conf"
         configuration.write_text(
-            NGINX_CONFIGURATION.format(directory=self.directory, root=self.root, port=self.port, server=server)
+            NGINX_CONFIGURATION.format(directory=self.directory, root=self.root, port=self.port, http=http, server=server)
         )
         environment = dict(os.environ, NGINX=f"{listener.fileno()};")
         command = [find_program("nginx"), "-p", self.directory, "-c", configuration, "-e", "stderr"]

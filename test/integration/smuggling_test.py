@@ -63,6 +63,62 @@ BAD_CHUNKS = {
 }
 
 
+OK_HEAD = "HTTP/1.1 200 OK\r\n"
+# {reason: responses that edge must not believe}: what stands behind them may be a second response.
+MALFORMED_RESPONSES = {
+    "head.field.space_before_colon": [f"{OK_HEAD}Content-Length : 5\r\n\r\nhello", f"{OK_HEAD}X\t: y\r\n\r\n"],
+    "head.field.fold": [f"{OK_HEAD}X: y\r\n z\r\n\r\n", f"{OK_HEAD}Content-Length:\r\n 5\r\n\r\nhello"],
+    "head.field.bare_lf": [f"{OK_HEAD}X: y\nContent-Length: 5\r\n\r\nhello"],
+    "head.field.bare_cr": [f"{OK_HEAD}X: y\rContent-Length: 5\r\n\r\nhello"],
+    "head.line.bare_lf": ["HTTP/1.1 200 OK\nContent-Length: 5\r\n\r\nhello"],
+    "head.line.bare_cr": ["HTTP/1.1 200 OK\rContent-Length: 5\r\n\r\nhello"],
+    "head.field.nul": [f"{OK_HEAD}X: y\x00\r\nContent-Length: 5\r\n\r\nhello"],
+    "framing.transfer_encoding.with_length": [
+        f"{OK_HEAD}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        f"{OK_HEAD}Transfer-Encoding:\r\nContent-Length: 5\r\n\r\nhello"],
+    "framing.transfer_encoding.not_chunked": [
+        f"{OK_HEAD}Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", f"{OK_HEAD}Transfer-Encoding: gzip\r\n\r\n"],
+    "framing.transfer_encoding.repeated": [
+        f"{OK_HEAD}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
+    "framing.transfer_encoding.empty": [f"{OK_HEAD}Transfer-Encoding: \r\n\r\n"],
+    "framing.transfer_encoding.http10": ["HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
+    "framing.content_length.repeated": [f"{OK_HEAD}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"],
+    "framing.content_length.invalid": [
+        f"{OK_HEAD}Content-Length: {length}\r\n\r\nhello" for length in ("", "-5", "+5", "5,5", "0x5", "five")],
+    "response.status.invalid": ["HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 600 Odd\r\n\r\n"],
+    "response.line.malformed": ["nonsense\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "\r\nHTTP/1.1 200 OK\r\n\r\n"],
+    "head.version.unsupported": ["HTTP/2.0 200 OK\r\n\r\n", "HTTP/0.9 200 OK\r\n\r\n"],
+    "head.version.malformed": ["HTTP/1 200 OK\r\n\r\n"],
+    "response.switching.unasked": ["HTTP/1.1 101 Odd\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"],
+    "response.interim.with_length": [
+        f"HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\n\r\nhello{OK_HEAD}Content-Length: 0\r\n\r\n",
+        f"HTTP/1.1 100 Continue\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{OK_HEAD}Content-Length: 0\r\n\r\n"],
+}
+
+
+class ResponseTest(harness.EdgeTest):
+    def test_malformed_responses_are_502_and_end_the_origins_connection(self):
+        closed = []
+
+        def script(connection):
+            request = connection.read_request()
+            reason, number = request.target[1:].split("/")
+            connection.send(MALFORMED_RESPONSES[reason][int(number)])
+            closed.append(connection.at_eof())
+
+        edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+        for reason, responses in MALFORMED_RESPONSES.items():
+            for number, response in enumerate(responses):
+                with self.subTest(response=response):
+                    before = len(closed)
+                    # Not idempotent, so that it is answered by the first origin connection and no other.
+                    answer = harness.get(edge.port, f"/{reason}/{number}", method="POST")
+                    self.assertEqual(answer.status, 502)
+                    self.assertIn(f'details="{reason}"', answer.fields.get("Proxy-Status"))
+                    harness.wait_until(lambda: len(closed) > before, "the origin's connection has ended")
+        self.assertEqual(set(closed), {True})
+
+
 class SmugglingTest(harness.EdgeTest):
     def setUp(self):
         self.origin = self.start_raw_origin()
