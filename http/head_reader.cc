@@ -187,7 +187,13 @@ HeadReader::Progress HeadReader::ScanStartLine() {
 
 HeadReader::Progress HeadReader::ReadFields() {
   while (scanned_ < head_->used_) {
-    if (stage_ == Stage::kValue && !ScanValue()) break;
+    if (stage_ == Stage::kValue) {
+      if (!ScanValue()) break;
+      if (ShowsValue(field_id_) && !ShowValue()) {
+        ExplainError();
+        return Progress::kRefused;
+      }
+    }
     const char* begin = head_->block_ + scanned_;
     const llhttp_errno_t error = llhttp_execute(&llhttp_, begin, head_->used_ - scanned_);
     if (error == HPE_OK) {
@@ -217,7 +223,7 @@ bool HeadReader::BeginValue() {
   value_end_ = scanned_;
   name_size_ = scanned_ - 1 - line_begin_;
   field_id_ = LookupField({head_->block_ + line_begin_, name_size_});
-  if (!ShowsValue(field_id_)) stage_ = Stage::kValue;
+  stage_ = Stage::kValue;
   return true;
 }
 
@@ -232,6 +238,17 @@ bool HeadReader::ScanValue() {
   value_end_ = scanned_;
   stage_ = Stage::kFields;
   return true;
+}
+
+// Gives llhttp a whole value without the white space around it (RFC 9112 5.1): it takes no tab
+// behind a length. False: refused.
+bool HeadReader::ShowValue() {
+  const char* begin = head_->block_ + value_begin_;
+  const char* end = head_->block_ + value_end_;
+  while (begin < end && IsSpace(*begin)) ++begin;
+  while (end > begin && IsSpace(end[-1])) --end;
+  return begin == end ||
+         llhttp_execute(&llhttp_, begin, static_cast<size_t>(end - begin)) == HPE_OK;
 }
 
 // Behind every colon llhttp pauses for BeginValue().
@@ -251,8 +268,7 @@ int HeadReader::OnHeadComplete(llhttp_t* llhttp) {
 // llhttp has seen the line end and the first byte of the next line, so this one is not folded.
 void HeadReader::FinishField() {
   const char* block = head_->block_;
-  // ScanValue() found the end already, except of what llhttp has read.
-  while (block[value_end_] != '\r') ++value_end_;
+  DCHECK_EQ(block[value_end_], '\r');
   const uint32_t name_begin = line_begin_;
   const uint32_t colon = name_begin + name_size_;
   const uint32_t line_end = value_end_;

@@ -69,7 +69,7 @@ class HeadReader {
     kEmptyLineLf,  // after the CR of such a line
     kStartLine,    // the start line is not complete
     kFields,       // llhttp reads
-    kValue,        // a value is scanned, llhttp is paused before it
+    kValue,        // a value is scanned, which llhttp does not see yet
     kComplete,
     kRefused,
   };
@@ -81,6 +81,7 @@ class HeadReader {
   Progress ReadFields();
   bool BeginValue();
   bool ScanValue();
+  bool ShowValue();
   Progress Stop(Reason reason, size_t block_offset);
   void ExplainError();
   Refusal ExplainLine(size_t end) const;

@@ -181,12 +181,8 @@ def field_lines():
             yield f"{field!r}, {where}", data, f"head.field.{reason}"
     for before, after in itertools.product(("", " ", "\t", "  \t "), ("", " ", "\t ")):
         yield f"{before!r} before and {after!r} behind a value", request(f"X-A:{before}v w{after}"), "", {"seen": b"X-A: v w\r\n"}
-        length = request(f"Content-Length:{before}2{after}", body="hi")
-        if "\t" in after:  # white space too, but llhttp takes no tab behind digits: stricter than RFC 9112 5.1
-            yield f"{before!r} before and {after!r} behind a length", length, "framing.content_length.invalid"
-        else:
-            yield f"{before!r} before and {after!r} behind a length", length, "", {
-                "body": b"hi", "seen": b"Content-Length: 2\r\n"}
+        yield f"{before!r} before and {after!r} behind a length", request(
+            f"Content-Length:{before}2{after}", body="hi"), "", {"body": b"hi", "seen": b"Content-Length: 2\r\n"}
     for before, after in (("\t", ""), ("", " "), ("  ", "\t ")):
         yield f"{before!r} before and {after!r} behind chunked", request(
             f"Transfer-Encoding:{before}chunked{after}", body="2\r\nhi\r\n0\r\n\r\n"), "", {"body": b"hi"}
