@@ -47,7 +47,7 @@ struct Options {
   size_t block_bytes = MessageHead::kBlockBytesMax;
 };
 
-// Date, Connection, framing, X-Request-Id and one to spare.
+// Via, Date, Connection, framing and X-Request-Id.
 constexpr size_t kFieldsAddedMax = 5;
 
 // What the client makes of it: it must come to what was planned.
