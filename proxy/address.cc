@@ -13,17 +13,6 @@ namespace {
 
 constexpr uint8_t kMappedPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-void ToMapped(const uring::SocketAddress& address, uint8_t (&out)[16]) {
-  if (address.storage.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address.storage);
-    std::memcpy(out, kMappedPrefix, 12);
-    std::memcpy(out + 12, &v4.sin_addr, 4);
-  } else {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
-    std::memcpy(out, &v6.sin6_addr, 16);
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
@@ -109,6 +98,48 @@ std::string AddressWithPort(const uring::SocketAddress& address) {
   return absl::StrCat(ipv6 ? "[" : "", host, ipv6 ? "]" : "", ":", Port(address));
 }
 
+IpEndpoint IpEndpoint::Of(const uring::SocketAddress& address) {
+  if (address.storage.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address.storage);
+    uint8_t ip[4];
+    std::memcpy(ip, &v4.sin_addr, sizeof ip);
+    return OfIpv4(ip, ntohs(v4.sin_port));
+  }
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address.storage);
+  IpEndpoint endpoint{.port = ntohs(v6.sin6_port)};
+  std::memcpy(endpoint.ip.data(), &v6.sin6_addr, endpoint.ip.size());
+  return endpoint;
+}
+
+IpEndpoint IpEndpoint::OfIpv4(std::span<const uint8_t, 4> ip, uint16_t port) {
+  IpEndpoint endpoint{.port = port};
+  std::memcpy(endpoint.ip.data(), kMappedPrefix, sizeof kMappedPrefix);
+  std::memcpy(endpoint.ip.data() + sizeof kMappedPrefix, ip.data(), ip.size());
+  return endpoint;
+}
+
+bool IpEndpoint::ipv4() const {
+  return std::memcmp(ip.data(), kMappedPrefix, sizeof kMappedPrefix) == 0;
+}
+
+uring::SocketAddress IpEndpoint::ToSocketAddress() const {
+  uring::SocketAddress address;
+  if (ipv4()) {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    std::memcpy(&v4.sin_addr, ip.data() + sizeof kMappedPrefix, sizeof v4.sin_addr);
+    address.length = sizeof v4;
+    return address;
+  }
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(address.storage);
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(port);
+  std::memcpy(&v6.sin6_addr, ip.data(), ip.size());
+  address.length = sizeof v6;
+  return address;
+}
+
 absl::StatusOr<AddressBlock> AddressBlock::Parse(std::string_view text) {
   const auto error = [text] {
     return absl::InvalidArgumentError(
@@ -118,7 +149,7 @@ absl::StatusOr<AddressBlock> AddressBlock::Parse(std::string_view text) {
   const auto address = ParseAddress(text.substr(0, slash), 0);
   if (!address.has_value()) return error();
   AddressBlock block;
-  ToMapped(*address, block.bytes_);
+  block.first_ = IpEndpoint::Of(*address);
   const int width = address->storage.ss_family == AF_INET ? 32 : 128;
   int bits = width;
   if (slash != text.npos &&
@@ -131,12 +162,11 @@ absl::StatusOr<AddressBlock> AddressBlock::Parse(std::string_view text) {
 
 bool AddressBlock::Contains(const uring::SocketAddress& address) const {
   if (address.storage.ss_family != AF_INET && address.storage.ss_family != AF_INET6) return false;
-  uint8_t bytes[16];
-  ToMapped(address, bytes);
-  const int whole = bits_ / 8;
-  if (std::memcmp(bytes, bytes_, static_cast<size_t>(whole)) != 0) return false;
+  const IpEndpoint endpoint = IpEndpoint::Of(address);
+  const auto whole = static_cast<size_t>(bits_ / 8);
+  if (std::memcmp(endpoint.ip.data(), first_.ip.data(), whole) != 0) return false;
   const int rest = bits_ % 8;
-  return rest == 0 || ((bytes[whole] ^ bytes_[whole]) >> (8 - rest)) == 0;
+  return rest == 0 || ((endpoint.ip[whole] ^ first_.ip[whole]) >> (8 - rest)) == 0;
 }
 
 }  // namespace edge::proxy

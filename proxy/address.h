@@ -2,6 +2,10 @@
 
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,6 +34,21 @@ uint16_t Port(const uring::SocketAddress& address);
 // "1.2.3.4:80", "[::1]:80".
 std::string AddressWithPort(const uring::SocketAddress& address);
 
+// An address and a port in 18 bytes, for what is kept with each connection. IPv4 is held as
+// IPv4-mapped IPv6 (RFC 4291, 2.5.5.2), and an IPv4-mapped address is IPv4.
+struct IpEndpoint {
+  std::array<uint8_t, 16> ip{};
+  uint16_t port = 0;
+
+  // `address` is IPv4 or IPv6.
+  static IpEndpoint Of(const uring::SocketAddress& address);
+  static IpEndpoint OfIpv4(std::span<const uint8_t, 4> ip, uint16_t port);
+  bool ipv4() const;
+  uring::SocketAddress ToSocketAddress() const;
+
+  friend bool operator==(const IpEndpoint&, const IpEndpoint&) = default;
+};
+
 // A block of addresses, "10.0.0.0/8" or a single address.
 class AddressBlock {
  public:
@@ -37,8 +56,7 @@ class AddressBlock {
   bool Contains(const uring::SocketAddress& address) const;
 
  private:
-  // IPv4 as IPv4-mapped IPv6 (RFC 4291, 2.5.5.2), so that one comparison serves both.
-  uint8_t bytes_[16] = {};
+  IpEndpoint first_;  // its port does not matter
   int bits_ = 128;
 };
 

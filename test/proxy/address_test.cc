@@ -80,5 +80,22 @@ TEST(AddressBlockTest, WhatIsNoBlockIsRefused) {
   }
 }
 
+TEST(IpEndpointTest, HoldsAnAddressOfEitherFamily) {
+  for (const char* host : {"1.2.3.4", "0.0.0.0", "::", "::1", "2001:db8::ffff:1.2.3.4"}) {
+    const uring::SocketAddress address = *ParseAddress(host, 65535);
+    const IpEndpoint endpoint = IpEndpoint::Of(address);
+    EXPECT_EQ(endpoint.ipv4(), address.storage.ss_family == AF_INET) << host;
+    const uring::SocketAddress back = endpoint.ToSocketAddress();
+    EXPECT_EQ(back.length, address.length) << host;
+    EXPECT_EQ(AddressWithPort(back), AddressWithPort(address));
+  }
+}
+
+TEST(IpEndpointTest, AnIpv4MappedAddressIsIpv4) {
+  const IpEndpoint endpoint = IpEndpoint::Of(*ParseAddress("::ffff:1.2.3.4", 80));
+  EXPECT_EQ(endpoint, IpEndpoint::Of(*ParseAddress("1.2.3.4", 80)));
+  EXPECT_EQ(endpoint.ToSocketAddress().storage.ss_family, AF_INET);
+}
+
 }  // namespace
 }  // namespace edge::proxy
