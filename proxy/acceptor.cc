@@ -6,20 +6,20 @@
 
 namespace edge::proxy {
 
-Acceptor::Acceptor(uring::Loop* loop, Owner* owner, int fd, bool tls)
-    : loop_(loop), owner_(owner), fd_(fd), tls_(tls) {}
+Acceptor::Acceptor(uring::Loop* loop, Owner* owner, const ListenerSocket& listener)
+    : loop_(loop), owner_(owner), listener_(listener) {}
 
 Acceptor::~Acceptor() {
   loop_->timers().Stop(backoff_);
   loop_->timers().Stop(handshakes_);
-  CHECK_LT(fd_, 0) << "acceptor freed while open";
+  CHECK_LT(listener_.fd, 0) << "acceptor freed while open";
 }
 
 void Acceptor::Start() { Arm(); }
 
 void Acceptor::Arm() {
-  if (fd_ < 0 || paused_ || stopped_ || accept_.in_flight()) return;
-  loop_->io().AcceptMultishot(fd_, accept_);
+  if (listener_.fd < 0 || paused_ || stopped_ || accept_.in_flight()) return;
+  loop_->io().AcceptMultishot(listener_.fd, accept_);
 }
 
 void Acceptor::Pause() {
@@ -39,7 +39,7 @@ void Acceptor::OnAccept(const uring::Completion& completion) {
   if (completion.result >= 0 && discarding_) {
     loop_->io().CloseSocket(completion.result);
   } else if (completion.result >= 0) {
-    owner_->OnAccepted(completion.result, tls_);
+    Hand(completion.result);
   } else if (error != ECANCELED && error != EAGAIN && error != EINTR && error != ECONNABORTED) {
     owner_->OnAcceptFailed(error);
   }
@@ -52,10 +52,16 @@ void Acceptor::OnAccept(const uring::Completion& completion) {
   Arm();
 }
 
+void Acceptor::Hand(int fd) {
+  ListenerSocket accepted = listener_;
+  accepted.fd = fd;
+  owner_->OnAccepted(accepted);
+}
+
 void Acceptor::Drain() {
-  if (fd_ < 0 || draining_) return;
+  if (listener_.fd < 0 || draining_) return;
   draining_ = true;
-  loop_->io().RefuseHandshakes(fd_);
+  loop_->io().RefuseHandshakes(listener_.fd);
   loop_->timers().Start(handshakes_, loop_->now_ns() + kHandshakesNs);
 }
 
@@ -65,7 +71,7 @@ void Acceptor::Close() {
 }
 
 void Acceptor::Stop() {
-  if (fd_ < 0 || stopped_) return;
+  if (listener_.fd < 0 || stopped_) return;
   stopped_ = true;
   loop_->timers().Stop(backoff_);
   loop_->timers().Stop(handshakes_);
@@ -75,13 +81,13 @@ void Acceptor::Stop() {
 
 void Acceptor::FinishDrain() {
   while (!discarding_) {
-    const int fd = loop_->io().AcceptNow(fd_);
+    const int fd = loop_->io().AcceptNow(listener_.fd);
     if (fd == -ECONNABORTED || fd == -EINTR) continue;
     if (fd < 0) break;
-    owner_->OnAccepted(fd, tls_);
+    Hand(fd);
   }
-  loop_->io().CloseListener(fd_);
-  fd_ = -1;
+  loop_->io().CloseListener(listener_.fd);
+  listener_.fd = -1;
 }
 
 }  // namespace edge::proxy

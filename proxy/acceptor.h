@@ -10,18 +10,25 @@
 
 namespace edge::proxy {
 
+// A socket that listens, or that was accepted, and with what its connections begin.
+struct ListenerSocket {
+  int fd = -1;
+  bool tls = false;
+  bool proxy_protocol = false;  // a PROXY header, before TLS
+};
+
 class Acceptor {
  public:
   class Owner {
    public:
     virtual ~Owner() = default;
-    virtual void OnAccepted(int fd, bool tls) = 0;
+    virtual void OnAccepted(const ListenerSocket& accepted) = 0;
     // EMFILE, ENFILE, ENOBUFS, ENOMEM and the like: something should be closed.
     virtual void OnAcceptFailed(int error) = 0;
   };
 
-  // `fd` is a listening socket of this worker alone (SO_REUSEPORT); owned until Close.
-  Acceptor(uring::Loop* loop, Owner* owner, int fd, bool tls);
+  // `listener` is a socket of this worker alone (SO_REUSEPORT); owned until Close.
+  Acceptor(uring::Loop* loop, Owner* owner, const ListenerSocket& listener);
   ~Acceptor();
 
   void Start();
@@ -34,7 +41,7 @@ class Acceptor {
   void Drain();
   // Without serving the backlog.
   void Close();
-  bool closed() const { return fd_ < 0; }
+  bool closed() const { return listener_.fd < 0; }
 
  private:
   // After an error that a retry at once would only repeat.
@@ -44,6 +51,7 @@ class Acceptor {
   static constexpr int64_t kHandshakesNs = 100'000'000;
 
   void OnAccept(const uring::Completion& completion);
+  void Hand(int fd);
   void Arm();
   void Stop();
   void FinishDrain();
@@ -53,8 +61,7 @@ class Acceptor {
   uring::Operation accept_{this, uring::Bind<&Acceptor::OnAccept>()};
   uring::Timer backoff_{this, uring::BindTimer<&Acceptor::Arm>()};
   uring::Timer handshakes_{this, uring::BindTimer<&Acceptor::Stop>()};
-  int fd_;
-  const bool tls_;
+  ListenerSocket listener_;
   bool paused_ = false;
   bool draining_ = false;    // no new handshakes
   bool stopped_ = false;     // accepting nothing more, but for the backlog

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "proxy/proxy_protocol.h"
 
 namespace edge::proxy {
 
@@ -15,17 +16,21 @@ enum class WafMode : uint8_t { kOff, kDetect, kBlock };
 
 struct ListenSpec {
   bool tls = true;
-  std::string host;   // empty: every address, IPv6 and IPv4
-  uint16_t port = 0;  // 0: the kernel chooses one, the same for all workers
+  bool proxy_protocol = false;  // connections begin with a PROXY header
+  std::string host;             // empty: every address, IPv6 and IPv4
+  uint16_t port = 0;            // 0: the kernel chooses one, the same for all workers
 
+  std::string Scheme() const;  // "proxy+https://"
   std::string ToString() const;
 };
 
 struct UpstreamSpec {
   bool tls = false;
+  ProxyProtocol proxy_protocol = ProxyProtocol::kNone;  // of the header that it expects
   std::string host;  // a name, an IPv4 address, or an IPv6 address without brackets
   uint16_t port = 0;
 
+  std::string Scheme() const;  // "proxy2+http://"
   std::string ToString() const;
 };
 
@@ -51,11 +56,12 @@ struct Config {
   absl::Duration idle_timeout;
   absl::Duration connect_timeout;
   absl::Duration upstream_timeout;
-  std::vector<std::string> trusted_proxies;  // CIDR blocks whose X-Forwarded-* are kept
-  std::string forwarded_fields = "replace";  // of other clients: replace, append or drop
-  uint32_t upstream_idle_max = 0;            // pooled connections, per worker and origin
-  absl::Duration upstream_idle_timeout;      // for how long one is pooled unused
-  absl::Duration upstream_age_max;           // after which one is no longer pooled
+  std::vector<std::string> proxy_protocol_from;  // CIDR blocks that may send PROXY headers
+  std::vector<std::string> trusted_proxies;      // CIDR blocks whose X-Forwarded-* are kept
+  std::string forwarded_fields = "replace";      // of other clients: replace, append or drop
+  uint32_t upstream_idle_max = 0;                // pooled connections, per worker and origin
+  absl::Duration upstream_idle_timeout;          // for how long one is pooled unused
+  absl::Duration upstream_age_max;               // after which one is no longer pooled
   // Limits of messages; 0: none, where it says so.
   uint32_t request_line_bytes_max = 0;
   uint32_t head_bytes_max = 0;  // lowered to half of body_buffer_size

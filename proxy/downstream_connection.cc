@@ -20,17 +20,88 @@ DownstreamConnection::DownstreamConnection(uring::Loop* loop, Worker* worker)
 
 void DownstreamConnection::Start(int fd, std::unique_ptr<tls::Session> session,
                                  const uring::SocketAddress& peer) {
+  tls_ = session != nullptr;
+  Adopt(fd, std::move(session), peer);
+  if (!tls_) return EnterIdle();
+  return AwaitClient(State::kHandshake);
+}
+
+void DownstreamConnection::StartWithProxyHeader(int fd, bool tls,
+                                                const uring::SocketAddress& peer) {
+  tls_ = tls;
+  Adopt(fd, nullptr, peer);
+  return AwaitClient(State::kProxyHeader);
+}
+
+void DownstreamConnection::Adopt(int fd, std::unique_ptr<tls::Session> session,
+                                 const uring::SocketAddress& peer) {
   CHECK(state_ == State::kFree);
   started_ns_ = worker_->loop().now_ns();
-  tls_ = session != nullptr;
-  address_size_ = static_cast<uint8_t>(WriteAddress(peer, address_));
-  trusted_proxy_ = worker_->IsTrustedProxy(peer);
+  SetClient(peer);
   transport_.Adopt(fd, std::move(session));
-  if (!tls_) return EnterIdle();
-  state_ = State::kHandshake;
+}
+
+// What comes before the first request is due within --header_timeout.
+void DownstreamConnection::AwaitClient(State state) {
+  state_ = state;
   worker_->busy_connections().PushNewest(*this);
   deadline_.Set(worker_->loop().now_ns() + worker_->settings().header_timeout_ns);
   transport_.Receive(Socket::ReceiveMode::kMultishot);
+}
+
+void DownstreamConnection::SetClient(const uring::SocketAddress& client) {
+  source_ = IpEndpoint::Of(client);
+  address_size_ = static_cast<uint8_t>(WriteAddress(client, address_));
+  trusted_proxy_ = worker_->IsTrustedProxy(client);
+}
+
+std::optional<ProxyAddresses> DownstreamConnection::Endpoints() const {
+  switch (client_source_) {
+    case ClientSource::kSocket: {
+      uring::SocketAddress local;
+      if (worker_->loop().io().LocalAddress(transport_.fd(), &local) != 0) return std::nullopt;
+      return ProxyAddresses{.source = source_, .destination = IpEndpoint::Of(local)};
+    }
+    case ClientSource::kHeader:
+      return ProxyAddresses{.source = source_, .destination = destination_};
+    case ClientSource::kUnknown:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+void DownstreamConnection::ReadProxyHeader() {
+  InputQueue& input = transport_.input();
+  input.Gather(kProxyHeaderBytesMax);
+  const ProxyHeader header = ParseProxyHeader(input.Front());
+  if (header.status == ProxyHeader::Status::kNeedMore) return;
+  if (header.status == ProxyHeader::Status::kRefused) return RefuseProxyHeader(header.error);
+  worker_->stats().proxy_headers[static_cast<size_t>(header.version)].Add();
+  input.Consume(header.bytes);
+  client_source_ = header.addresses.has_value() ? ClientSource::kHeader : ClientSource::kUnknown;
+  if (header.addresses.has_value()) {
+    SetClient(header.addresses->source.ToSocketAddress());
+    destination_ = header.addresses->destination;
+  }
+  if (tls_) {
+    std::unique_ptr<tls::Session> session = worker_->NewTlsSession();
+    if (session == nullptr) {
+      worker_->stats().accept_errors.Add();
+      return Abort(false);
+    }
+    // The handshake is due by the same deadline.
+    state_ = State::kHandshake;
+    transport_.StartTls(std::move(session));
+    return transport_.Receive(Socket::ReceiveMode::kMultishot);
+  }
+  worker_->busy_connections().Remove(*this);
+  EnterIdle();
+  if (!input.empty()) OnInput();
+}
+
+void DownstreamConnection::RefuseProxyHeader(ProxyProtocolError error) {
+  worker_->CountProxyProtocolError(error);
+  return Abort(false);
 }
 
 void DownstreamConnection::OnHandshakeDone() {
@@ -53,6 +124,8 @@ void DownstreamConnection::EnterIdle() {
 
 void DownstreamConnection::OnInput() {
   switch (state_) {
+    case State::kProxyHeader:
+      return ReadProxyHeader();
     case State::kIdle:
       worker_->idle_connections().Remove(*this);
       listed_idle_ = false;
@@ -76,6 +149,10 @@ void DownstreamConnection::OnInput() {
 
 void DownstreamConnection::OnInputEnd(InputEnd end) {
   switch (state_) {
+    case State::kProxyHeader:
+      // A connection without a byte is how load balancers see whether edge is there.
+      if (transport_.input().empty()) return Abort(false);
+      return RefuseProxyHeader(ProxyProtocolError::kClosedEarly);
     case State::kHandshake:
       worker_->stats().tls_handshake_failures.Add();
       // An alert may be on its way.
@@ -109,6 +186,9 @@ void DownstreamConnection::OnOutputFailed(int) {
 
 void DownstreamConnection::OnDeadline() {
   switch (state_) {
+    case State::kProxyHeader:
+      worker_->stats().client_timeouts.Add();
+      return RefuseProxyHeader(ProxyProtocolError::kTimeout);
     case State::kHandshake:
       worker_->stats().tls_handshake_failures.Add();
       worker_->stats().client_timeouts.Add();
@@ -233,8 +313,8 @@ int64_t DownstreamConnection::StalledNs(int64_t now_ns) {
 }
 
 std::string DownstreamConnection::DebugString() const {
-  static constexpr const char* kNames[] = {"free",     "handshake", "idle",
-                                           "exchange", "lingering", "closing"};
+  static constexpr const char* kNames[] = {"free",     "proxy header", "handshake", "idle",
+                                           "exchange", "lingering",    "closing"};
   std::string text =
       absl::StrCat("client=", address(), tls_ ? " tls" : " plain",
                    " state=", kNames[static_cast<int>(state_)], " requests=", requests_,

@@ -1,10 +1,15 @@
 // A client's connection: what remains between its requests.
 //
+//       [kProxyHeader]
 //            +-- TLS --> kHandshake --+
 //   kFree ---+                        +--> kIdle <--> kExchange --> kLingering --> kClosing -->
 //   kFree
 //            +------- plain ----------+      |            |                           ^
 //                                            +------------+---------------------------+
+//
+// On a listener that asks for it, a PROXY header comes first and says who the client is; until it
+// is there, bytes are raw, with TLS or without. If it is not valid the connection is closed: there
+// may be nobody who understands an answer.
 //
 // Kept small: an idle connection is this object and, with TLS, a session; it holds no buffer and no
 // exchange.
@@ -18,11 +23,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "proxy/address.h"
 #include "proxy/deadline.h"
+#include "proxy/proxy_protocol.h"
 #include "proxy/transport.h"
 
 namespace edge::proxy {
@@ -33,18 +40,21 @@ class Worker;
 class DownstreamConnection final : private Transport::Owner {
  public:
   enum class State : uint8_t {
-    kFree,       // a slot, no connection
-    kHandshake,  // TLS is being agreed on
-    kIdle,       // no byte of a request is there
-    kExchange,   // a request is being read or answered
-    kLingering,  // FIN is sent; what the client still sends is dropped
-    kClosing,    // waits for the last completions
+    kFree,         // a slot, no connection
+    kProxyHeader,  // the PROXY header is not whole
+    kHandshake,    // TLS is being agreed on
+    kIdle,         // no byte of a request is there
+    kExchange,     // a request is being read or answered
+    kLingering,    // FIN is sent; what the client still sends is dropped
+    kClosing,      // waits for the last completions
   };
 
   DownstreamConnection(uring::Loop* loop, Worker* worker);  // neither owned; both outlive this
 
   // Takes over an accepted socket.
   void Start(int fd, std::unique_ptr<tls::Session> session, const uring::SocketAddress& peer);
+  // The same, but a PROXY header comes first.
+  void StartWithProxyHeader(int fd, bool tls, const uring::SocketAddress& peer);
 
   // --- For the exchange
   Transport& transport() { return transport_; }
@@ -55,6 +65,9 @@ class DownstreamConnection final : private Transport::Owner {
   // Whether another request may follow the present one: the limits of a connection's requests and
   // age, and a drain, say no.
   bool MayGoOn() const;
+  // The client, and what it connected to; nullopt: a PROXY header said that nobody is known, or the
+  // kernel cannot tell.
+  std::optional<ProxyAddresses> Endpoints() const;
   // The exchange is over and is freed by this call.
   void FinishExchange(bool keep_alive);
   // Closes without further ado; with `reset` the client sees RST, for a response that would
@@ -73,6 +86,10 @@ class DownstreamConnection final : private Transport::Owner {
   int64_t idle_since_ns() const { return idle_since_ns_; }
   // Bytes of requests that wait behind the present one.
   size_t HoardedBytes() const;
+  // Part of a PROXY header is there, in a buffer.
+  bool HoldsHalfHeader() const {
+    return state_ == State::kProxyHeader && !transport_.input().empty();
+  }
   // For how long the client has taken none of the output that waits for it, counted from the first
   // call that found any; 0: none is waiting.
   int64_t StalledNs(int64_t now_ns);
@@ -98,9 +115,21 @@ class DownstreamConnection final : private Transport::Owner {
   void OnOutputFailed(int error) override;
   void OnTransportClosed() override;
   void OnDeadline();
+  void Adopt(int fd, std::unique_ptr<tls::Session> session, const uring::SocketAddress& peer);
+  void AwaitClient(State state);
+  void ReadProxyHeader();
+  void RefuseProxyHeader(ProxyProtocolError error);
+  void SetClient(const uring::SocketAddress& client);
   void EnterIdle();
   void Linger();
   void ReportBytes();
+
+  // Where the addresses come from.
+  enum class ClientSource : uint8_t {
+    kSocket,   // the client is the socket's peer
+    kHeader,   // the PROXY header said
+    kUnknown,  // the PROXY header said that it is somebody else, or nobody, without an address
+  };
 
   Worker* const worker_;
   Transport transport_;
@@ -116,7 +145,10 @@ class DownstreamConnection final : private Transport::Owner {
   int64_t started_ns_ = 0;
   int64_t idle_since_ns_ = 0;
   int64_t stalled_since_ns_ = INT64_MAX;  // see StalledNs
+  ClientSource client_source_ = ClientSource::kSocket;
   uint8_t address_size_ = 0;
+  IpEndpoint source_;
+  IpEndpoint destination_;  // kHeader
   uint32_t requests_ = 0;
   uint64_t reported_received_ = 0;  // of the transport's counters, what the stats have already
   uint64_t reported_sent_ = 0;

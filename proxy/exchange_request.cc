@@ -144,6 +144,7 @@ void Exchange::OnUpstreamReady() {
   return PumpRequest();
 }
 
+// Behind the PROXY header, if the origin wants one.
 bool Exchange::WriteRequestHead() {
   const Settings& settings = worker_->settings();
   const http::RequestForwarding forwarding{
@@ -162,8 +163,19 @@ bool Exchange::WriteRequestHead() {
       .te_trailers = true,
   };
   OutputBlock& output = upstream_->output();
-  const auto head = output.CommitWhat(
-      [&](std::span<char> room) { return http::SerializeRequest(request_, forwarding, room); });
+  const auto head = output.CommitWhat([&](std::span<char> room) -> std::optional<size_t> {
+    // This connection is new: nobody's bytes are on it yet.
+    size_t written = 0;
+    if (const ProxyProtocol version = upstream_->endpoint().proxy_protocol;
+        version != ProxyProtocol::kNone) {
+      const auto header = WriteProxyHeader(version, client_->Endpoints(), room);
+      if (!header.has_value()) return std::nullopt;
+      written = *header;
+    }
+    const auto bytes = http::SerializeRequest(request_, forwarding, room.subspan(written));
+    if (!bytes.has_value()) return std::nullopt;
+    return written + *bytes;
+  });
   if (!head.has_value()) return false;
   upstream_->transport().Write(*head);
   request_chunk_open_ = false;

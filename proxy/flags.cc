@@ -109,9 +109,13 @@ absl::Status ApplyListen(Config& config, std::string_view text) {
   for (const std::string_view item : absl::StrSplit(text, ',')) {
     std::string_view rest = item;
     ListenSpec spec;
+    spec.proxy_protocol = absl::ConsumePrefix(&rest, "proxy+");
+    const bool has_scheme = rest.find("://") != rest.npos;
     absl::StatusOr<HostPort> host_port =
-        TakeScheme(rest, spec.tls) ? ParseHostPort(rest) : absl::InvalidArgumentError("");
-    if (!host_port.ok()) return Expected(item, "[https://|http://][host]:port");
+        (has_scheme || !spec.proxy_protocol) && TakeScheme(rest, spec.tls)
+            ? ParseHostPort(rest)
+            : absl::InvalidArgumentError("");
+    if (!host_port.ok()) return Expected(item, "[[proxy+]https://|[proxy+]http://][host]:port");
     spec.host = host_port->host;
     spec.port = host_port->port;
     config.listen.push_back(std::move(spec));
@@ -125,12 +129,17 @@ absl::Status ApplyUpstream(Config& config, std::string_view text) {
   for (const std::string_view item : absl::StrSplit(text, ',')) {
     std::string_view rest = item;
     UpstreamSpec spec;
+    if (absl::ConsumePrefix(&rest, "proxy1+")) {
+      spec.proxy_protocol = ProxyProtocol::kV1;
+    } else if (absl::ConsumePrefix(&rest, "proxy2+")) {
+      spec.proxy_protocol = ProxyProtocol::kV2;
+    }
     const bool has_scheme = rest.find("://") != rest.npos;
     absl::StatusOr<HostPort> host_port = has_scheme && TakeScheme(rest, spec.tls)
                                              ? ParseHostPort(absl::StripSuffix(rest, "/"))
                                              : absl::InvalidArgumentError("");
     if (!host_port.ok() || host_port->host.empty() || host_port->port == 0) {
-      return Expected(item, "http://host:port");
+      return Expected(item, "[proxy1+|proxy2+]http://host:port");
     }
     if (spec.tls) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -163,15 +172,17 @@ absl::Status ApplyWaf(Config& config, std::string_view text) {
   return Expected(text, "off, detect or block");
 }
 
-absl::Status ApplyTrustedProxies(Config& config, std::string_view text) {
-  config.trusted_proxies.clear();
-  for (const std::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
-    if (absl::StatusOr<AddressBlock> block = AddressBlock::Parse(item); !block.ok()) {
-      return block.status();
+Apply AddressBlocks(std::vector<std::string> Config::*field) {
+  return [=](Config& config, std::string_view text) {
+    (config.*field).clear();
+    for (const std::string_view item : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+      if (absl::StatusOr<AddressBlock> block = AddressBlock::Parse(item); !block.ok()) {
+        return block.status();
+      }
+      (config.*field).emplace_back(item);
     }
-    config.trusted_proxies.emplace_back(item);
-  }
-  return absl::OkStatus();
+    return absl::OkStatus();
+  };
 }
 
 Apply Switch(bool Config::*field) {
@@ -186,11 +197,16 @@ const std::vector<Setting>& Settings() {
   static const auto* settings = new std::vector<Setting>{
       {"listen", ":8443",
        "comma list of [https://|http://][host]:port; without a scheme https; without a host every\n"
-       "address; port 0: one port for all workers, printed",
+       "address; port 0: one port for all workers, printed; proxy+https:// or proxy+http://: each\n"
+       "connection begins with a PROXY header, version 1 or 2",
        ApplyListen},
       {"upstream", "",
-       "comma list of http://host:port, load-balanced; none: a built-in welcome origin",
+       "comma list of http://host:port, load-balanced; none: a built-in welcome origin;\n"
+       "proxy1+http:// or proxy2+http://: it gets a PROXY header of that version",
        ApplyUpstream},
+      {"proxy_protocol_from", "",
+       "comma list of address blocks that may connect to proxy+ listeners; others are closed",
+       AddressBlocks(&Config::proxy_protocol_from)},
       {"tls_cert", "", "comma list of PEM files; none: a self-signed certificate made at start",
        Paths(&Config::tls_cert)},
       {"tls_key", "", "comma list of PEM files, paired with --tls_cert", Paths(&Config::tls_key)},
@@ -270,7 +286,7 @@ const std::vector<Setting>& Settings() {
        Duration(&Config::response_time_max, absl::ZeroDuration())},
       {"trusted_proxies", "",
        "comma list of address blocks whose X-Forwarded-* and X-Request-Id fields are kept",
-       ApplyTrustedProxies},
+       AddressBlocks(&Config::trusted_proxies)},
       {"forwarded_fields", "replace",
        "X-Forwarded-* fields of other clients: replace, append or drop",
        OneOf(&Config::forwarded_fields, {"replace", "append", "drop"})},
@@ -331,6 +347,12 @@ absl::Status CheckTogether(const Config& config) {
   }
   std::set<std::string> seen;
   for (const ListenSpec& spec : config.listen) {
+    if (spec.proxy_protocol && config.proxy_protocol_from.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--proxy_protocol_from: found nothing, expected the address blocks that may "
+                       "connect to '",
+                       spec.ToString(), "'"));
+    }
     if (spec.port != 0 && !seen.insert(absl::StrCat(spec.host, ":", spec.port)).second) {
       return absl::InvalidArgumentError(absl::StrCat("--listen: found '", spec.ToString(),
                                                      "' twice, expected each address once"));

@@ -6,9 +6,11 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "uring/buffer_loans.h"
 
@@ -63,6 +65,32 @@ class InputQueue {
     link.begin += static_cast<uint32_t>(bytes);
     bytes_ -= bytes;
     if (link.begin == link.end) PopFront();
+  }
+
+  // Moves bytes behind those of the first buffer until Front has `bytes` of them, all there are, or
+  // all that fit. Only before anything was consumed, when nobody else holds that buffer.
+  void Gather(size_t bytes) {
+    bytes = std::min({bytes, bytes_, first_.valid() ? loans_->size(first_) : 0});
+    while (Front().size() < bytes) {
+      uring::BufferLoans::Link& first = loans_->link(first_);
+      const uring::BufferId second = first.next;
+      uring::BufferLoans::Link& link = loans_->link(second);
+      const size_t moved = std::min<size_t>(bytes - first.end, link.end - link.begin);
+      std::memcpy(loans_->data(first_) + first.end, loans_->data(second) + link.begin, moved);
+      first.end += static_cast<uint32_t>(moved);
+      link.begin += static_cast<uint32_t>(moved);
+      if (link.begin < link.end) return;
+      first.next = link.next;
+      if (!first.next.valid()) last_ = first_;
+      loans_->Unref(second);
+    }
+  }
+
+  // Takes over everything that `other`, a queue of the same loans, holds. Only when this is empty.
+  void TakeAll(InputQueue& other) {
+    first_ = std::exchange(other.first_, {});
+    last_ = std::exchange(other.last_, {});
+    bytes_ = std::exchange(other.bytes_, 0);
   }
 
   void Clear() {

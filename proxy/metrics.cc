@@ -59,6 +59,24 @@ void RenderTraffic(Renderer& render) {
                    &S::tls_handshakes);
   render.PerWorker("edge_tls_handshake_failures_total", "counter",
                    "TLS handshakes that failed or timed out.", &S::tls_handshake_failures);
+  render.Family("edge_proxy_protocol_headers_total", "counter",
+                "PROXY headers read at the beginning of clients' connections, by version.");
+  for (size_t i = 0; i < render.workers().size(); ++i) {
+    for (size_t version = 1; version < kProxyProtocolCount; ++version) {
+      render.Sample(i, absl::StrCat(",version=\"", version, "\""),
+                    render.workers()[i].stats->proxy_headers[version].Read());
+    }
+  }
+  render.Family("edge_proxy_protocol_errors_total", "counter",
+                "Connections closed for want of a valid PROXY header, by reason.");
+  for (size_t i = 0; i < render.workers().size(); ++i) {
+    for (size_t e = 0; e < kProxyProtocolErrorCount; ++e) {
+      render.Sample(i,
+                    absl::StrCat(",reason=\"",
+                                 ProxyProtocolErrorName(static_cast<ProxyProtocolError>(e)), "\""),
+                    render.workers()[i].stats->proxy_protocol_errors[e].Read());
+    }
+  }
   render.PerWorker("edge_exchanges_active", "gauge", "Requests being read or answered now.",
                    &S::exchanges_active);
 

@@ -159,6 +159,11 @@ absl::Status Server::PrepareSettings() {
     if (!parsed.ok()) return parsed.status();
     settings_->trusted_proxies.push_back(*parsed);
   }
+  for (const std::string& block : config_.proxy_protocol_from) {
+    absl::StatusOr<AddressBlock> parsed = AddressBlock::Parse(block);
+    if (!parsed.ok()) return parsed.status();
+    settings_->proxy_protocol_from.push_back(*parsed);
+  }
   if (const std::string_view problem = http::FindProblem(settings_->policy); !problem.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--body_buffer_size: found ", config_.body_buffer_size, ", but ", problem));
@@ -170,7 +175,9 @@ absl::Status Server::PrepareSettings() {
       return absl::UnavailableError(absl::StrCat("--upstream: ", addresses.status().message()));
     }
     for (const uring::SocketAddress& address : *addresses) {
-      settings_->upstreams.push_back({AddressWithPort(address), address});
+      settings_->upstreams.push_back({.name = AddressWithPort(address),
+                                      .address = address,
+                                      .proxy_protocol = spec.proxy_protocol});
     }
   }
   if (settings_->upstreams.size() > kUpstreamsMax) {
@@ -268,8 +275,20 @@ uint64_t Server::MemoryCeiling() const {
   return worker * cpus_.size();
 }
 
+std::string Server::DescribeListening(const Listening& listening) const {
+  std::string text = absl::StrCat(listening.spec.Scheme(), listening.address);
+  if (listening.spec.proxy_protocol) {
+    absl::StrAppend(&text, ", PROXY headers from ",
+                    absl::StrJoin(config_.proxy_protocol_from, ", "));
+  }
+  return text;
+}
+
 std::string Server::Report() const {
   std::string text = features_.Describe();
+  for (const Listening& listening : listening_) {
+    absl::StrAppend(&text, "listener ", DescribeListening(listening), "\n");
+  }
   absl::StrAppend(&text, topology_text_, "\nworkers on CPUs ", absl::StrJoin(cpus_, ","),
                   "\nconnections per worker at most ", settings_->max_connections,
                   "\nmemory of edge's own at most ", Bytes(MemoryCeiling()), "\n");
@@ -279,8 +298,7 @@ std::string Server::Report() const {
 
 void Server::PrintStart() const {
   for (const Listening& listening : listening_) {
-    Say(absl::StrCat("listening on ", listening.spec.tls ? "https://" : "http://",
-                     listening.address));
+    Say(absl::StrCat("listening on ", DescribeListening(listening)));
   }
   if (tls_ != nullptr) {
     Say(absl::StrCat(config_.tls_cert.empty() ? "no --tls_cert: made a self-signed certificate, "
@@ -291,7 +309,12 @@ void Server::PrintStart() const {
     Say("no --upstream: the built-in welcome origin answers");
   } else {
     std::vector<std::string> names;
-    for (const UpstreamAddress& upstream : settings_->upstreams) names.push_back(upstream.name);
+    for (const UpstreamAddress& upstream : settings_->upstreams) {
+      names.push_back(upstream.name);
+      if (upstream.proxy_protocol == ProxyProtocol::kNone) continue;
+      absl::StrAppend(&names.back(), " (PROXY header, version ",
+                      static_cast<int>(upstream.proxy_protocol), ")");
+    }
     Say(absl::StrCat("upstreams: ", absl::StrJoin(names, ", ")));
   }
   const std::set<int> nodes(nodes_.begin(), nodes_.end());
@@ -372,7 +395,9 @@ absl::Status Server::StartWorkers() {
     options.worker.random_seed = RandomSeed();
     options.log = settings_->access_log;
     for (Listening& listening : listening_) {
-      options.worker.listeners.push_back({.fd = listening.fds[i], .tls = listening.spec.tls});
+      options.worker.listeners.push_back({.fd = listening.fds[i],
+                                          .tls = listening.spec.tls,
+                                          .proxy_protocol = listening.spec.proxy_protocol});
     }
     workers_.push_back(
         std::make_unique<WorkerThread>(std::move(options), publisher_.get(), &control_));

@@ -49,6 +49,7 @@ class Server {
   absl::Status PrepareAdmin();
   void LimitConnections();
   uint64_t MemoryCeiling() const;
+  std::string DescribeListening(const Listening& listening) const;
   void PrintStart() const;
   void CloseListeners();
 

@@ -17,7 +17,8 @@ struct Settings {
   http::ValidationPolicy policy;
   http::ClientFieldPolicy forwarded_fields = http::ClientFieldPolicy::kReplace;
   std::vector<AddressBlock> trusted_proxies;
-  std::vector<UpstreamAddress> upstreams;  // empty: the local origin answers
+  std::vector<AddressBlock> proxy_protocol_from;  // who may connect where a PROXY header is due
+  std::vector<UpstreamAddress> upstreams;         // empty: the local origin answers
   int64_t header_timeout_ns = 10'000'000'000;
   int64_t idle_timeout_ns = 60'000'000'000;
   int64_t connect_timeout_ns = 5'000'000'000;

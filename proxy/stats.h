@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "http/reason.h"
+#include "proxy/proxy_protocol.h"
 #include "uring/loop.h"
 
 namespace edge::proxy {
@@ -54,6 +55,8 @@ struct alignas(64) WorkerStats {
   Counter accept_errors;
   Counter tls_handshakes;
   Counter tls_handshake_failures;
+  std::array<Counter, kProxyProtocolCount> proxy_headers;  // read, by version
+  std::array<Counter, kProxyProtocolErrorCount> proxy_protocol_errors;
   std::array<Counter, 6> requests_by_class;  // [0]: closed without a response; [n]: nxx
   Counter bytes_received;
   Counter bytes_sent;

@@ -44,6 +44,12 @@ void Transport::Adopt(int fd, std::unique_ptr<tls::Session> session) {
   if (session != nullptr) tls_ = std::make_unique<Tls>(this, std::move(session));
 }
 
+void Transport::StartTls(std::unique_ptr<tls::Session> session) {
+  CHECK(tls_ == nullptr && bytes_sent_ == 0 && drained());
+  tls_ = std::make_unique<Tls>(this, std::move(session));
+  tls_->cipher_input.TakeAll(input_);
+}
+
 int Transport::Connect(const uring::SocketAddress& address) {
   if (const int error = socket_.Connect(address); error != 0) return error;
   Reset();

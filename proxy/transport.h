@@ -64,6 +64,9 @@ class Transport final : private uring::Socket::Owner {
   ~Transport() override;
 
   void Adopt(int fd, std::unique_ptr<tls::Session> session);
+  // From the next byte of the input on, the stream is TLS. Only on a plain stream on which nothing
+  // was written yet; Receive, called next, goes on with what is there.
+  void StartTls(std::unique_ptr<tls::Session> session);
   // Returns 0 or an errno; see uring::Socket::Connect.
   int Connect(const uring::SocketAddress& address);
 

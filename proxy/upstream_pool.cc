@@ -26,7 +26,8 @@ UpstreamPool::UpstreamPool(uring::Loop* loop, UpstreamPoolOptions options, Worke
   for (const UpstreamAddress& address : options_.addresses) {
     endpoints_.push_back({.index = static_cast<uint32_t>(endpoints_.size()),
                           .name = address.name,
-                          .address = address.address});
+                          .address = address.address,
+                          .proxy_protocol = address.proxy_protocol});
   }
 }
 
@@ -184,6 +185,7 @@ void UpstreamPool::Release(UpstreamConnection& connection, bool reusable) {
   const bool keep = reusable && connected && pooling_ && transport.open() && transport.drained() &&
                     transport.input().empty() && !transport.input_ended() &&
                     !transport.output_failed() &&
+                    connection.endpoint_->proxy_protocol == ProxyProtocol::kNone &&
                     connection.endpoint_->idle_count < options_.idle_max &&
                     loop_->now_ns() - connection.created_ns_ < options_.age_max_ns;
   if (!keep) return Discard(connection);

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/proxy_protocol.h"
 #include "proxy/stats.h"
 #include "proxy/upstream_connection.h"
 #include "uring/slab.h"
@@ -31,12 +32,15 @@ using UpstreamSet = std::bitset<kUpstreamsMax>;
 struct UpstreamAddress {
   std::string name;  // as configured, for logs
   uring::SocketAddress address;
+  // Not kNone: connections begin with a PROXY header, are one client's, and are never pooled.
+  ProxyProtocol proxy_protocol = ProxyProtocol::kNone;
 };
 
 struct UpstreamEndpoint {
   uint32_t index = 0;
   std::string name;
   uring::SocketAddress address;
+  ProxyProtocol proxy_protocol = ProxyProtocol::kNone;
   uint32_t in_flight = 0;
   uint32_t failures = 0;          // connects that failed since the last that worked
   int64_t retry_at_ns = 0;        // passed over until then, if failures > 0

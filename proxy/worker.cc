@@ -34,6 +34,11 @@ UpstreamPoolOptions PoolOptions(const Settings& settings, uint64_t seed) {
           .random_seed = seed};
 }
 
+bool ContainsAny(const std::vector<AddressBlock>& blocks, const uring::SocketAddress& address) {
+  return std::any_of(blocks.begin(), blocks.end(),
+                     [&address](const AddressBlock& block) { return block.Contains(address); });
+}
+
 }  // namespace
 
 Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
@@ -49,7 +54,7 @@ Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
   for (uint64_t& word : random_state_) word = SplitMix(seed);
   for (const ListenerSocket& listener : options.listeners) {
     CHECK(!listener.tls || tls_ != nullptr) << "https listener without a certificate";
-    acceptors_.push_back(std::make_unique<Acceptor>(&loop_, this, listener.fd, listener.tls));
+    acceptors_.push_back(std::make_unique<Acceptor>(&loop_, this, listener));
   }
   if (settings_->access_log && options.log_sink != nullptr) {
     access_log_ = std::make_unique<AccessLogBuffer>(options.log_sink);
@@ -115,29 +120,43 @@ bool Worker::finished() const {
 // --- Accepting
 // --------------------------------------------------------------------------------------------
 
-void Worker::OnAccepted(int fd, bool tls) {
+void Worker::OnAccepted(const ListenerSocket& accepted) {
   stats_->connections_accepted.Add();
+  // Before anybody makes room for it.
+  if (accepted.proxy_protocol && !MaySendProxyHeader(accepted.fd)) {
+    CountProxyProtocolError(ProxyProtocolError::kSourceNotAllowed);
+    return loop_.io().CloseSocket(accepted.fd);
+  }
   const size_t open = connections_.in_use() - evicted_closing_;
   if (waiting_.empty() && (open < settings_->max_connections || Evict()) &&
       connections_.in_use() < connections_.capacity()) {
-    return StartConnection(fd, tls);
+    return StartConnection(accepted);
   }
   PauseAccepting();
   if (waiting_.size() < kWaitingMax) {
-    waiting_.push_back({.fd = fd, .tls = tls});
+    waiting_.push_back(accepted);
     return;
   }
   stats_->accept_errors.Add();
-  loop_.io().CloseSocket(fd);
+  loop_.io().CloseSocket(accepted.fd);
 }
 
-void Worker::StartConnection(int fd, bool tls) {
+// A peer that has gone already may not, either.
+bool Worker::MaySendProxyHeader(int fd) {
+  uring::SocketAddress peer;
+  if (loop_.io().PeerAddress(fd, &peer) != 0) return false;
+  return ContainsAny(settings_->proxy_protocol_from, peer);
+}
+
+void Worker::StartConnection(const ListenerSocket& accepted) {
+  const auto [fd, tls, proxy_protocol] = accepted;
   uring::SocketAddress peer;
   DownstreamConnection* connection = nullptr;
   if (loop_.io().PeerAddress(fd, &peer) == 0) connection = connections_.Allocate(&loop_, this);
   std::unique_ptr<tls::Session> session;
-  if (connection != nullptr && tls) {
-    session = tls::Session::NewServer(*tls_);
+  // Behind a PROXY header a session is made only when the header has come.
+  if (connection != nullptr && tls && !proxy_protocol) {
+    session = NewTlsSession();
     if (session == nullptr) {
       connections_.Free(connection);
       connection = nullptr;
@@ -150,6 +169,7 @@ void Worker::StartConnection(int fd, bool tls) {
     return;
   }
   stats_->connections_active.Add();
+  if (proxy_protocol) return connection->StartWithProxyHeader(fd, tls, peer);
   connection->Start(fd, std::move(session), peer);
 }
 
@@ -193,7 +213,10 @@ void Worker::OnStarvingTimer() {
   const bool clients_starve =
       buffers.anyone_waiting(BufferGroup::kHead) &&
       (io.BuffersFree(BufferGroup::kHead) == 0 || io.BuffersOwn(BufferGroup::kHead) == 0);
-  if (clients_starve) ShedHoarders();
+  if (clients_starve) {
+    ShedHoarders();
+    ShedHalfHeaders();
+  }
   const bool origins_starve =
       buffers.anyone_waiting(BufferGroup::kOrigin) && io.BuffersFree(BufferGroup::kOrigin) == 0;
   if (origins_starve) ShedStalled();
@@ -220,6 +243,21 @@ void Worker::ShedHoarders() {
       stats_->connections_shed.Add();
       to_free -= std::min(to_free, hoarded);
       connection->NoteReason("edge.shed");
+      connection->CloseNow();
+    }
+    connection = next;
+  }
+}
+
+// A PROXY header comes at once, or nearly: with a part of one, a connection holds a whole buffer
+// that nobody reads. Those that came first are closed, until a quarter of the pool is free.
+void Worker::ShedHalfHeaders() {
+  size_t to_free = loop_.io().BuffersTotal(uring::BufferGroup::kHead) / 4;
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {
+    DownstreamConnection* next = ConnectionList::Next(*connection);
+    if (connection->HoldsHalfHeader()) {
+      stats_->connections_shed.Add();
+      --to_free;
       connection->CloseNow();
     }
     connection = next;
@@ -258,7 +296,7 @@ void Worker::AdmitWaiting() {
   while (admitted < waiting_.size() &&
          connections_.in_use() - evicted_closing_ < settings_->max_connections) {
     const ListenerSocket& next = waiting_[admitted++];
-    StartConnection(next.fd, next.tls);
+    StartConnection(next);
   }
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(admitted));
   if (!waiting_.empty() || draining_ || !accept_paused_ ||
@@ -282,9 +320,8 @@ Exchange* Worker::NewExchange(DownstreamConnection* connection) {
 
 void Worker::FreeExchange(Exchange* exchange) { exchanges_.Free(exchange); }
 
-bool Worker::IsTrustedProxy(const uring::SocketAddress& peer) const {
-  return std::any_of(settings_->trusted_proxies.begin(), settings_->trusted_proxies.end(),
-                     [&peer](const AddressBlock& block) { return block.Contains(peer); });
+bool Worker::IsTrustedProxy(const uring::SocketAddress& client) const {
+  return ContainsAny(settings_->trusted_proxies, client);
 }
 
 // --- Counting and logging

@@ -33,11 +33,6 @@
 
 namespace edge::proxy {
 
-struct ListenerSocket {
-  int fd = -1;
-  bool tls = false;
-};
-
 struct WorkerOptions {
   std::shared_ptr<const Settings> settings;
   std::vector<ListenerSocket> listeners;          // owned by the worker from now on
@@ -95,7 +90,12 @@ class Worker final : public Acceptor::Owner {
   ConnectionList& idle_connections() { return idle_; }
   ConnectionList& busy_connections() { return busy_; }
   bool draining() const { return draining_; }
-  bool IsTrustedProxy(const uring::SocketAddress& peer) const;
+  bool IsTrustedProxy(const uring::SocketAddress& client) const;
+  // nullptr: no memory.
+  std::unique_ptr<tls::Session> NewTlsSession() const { return tls::Session::NewServer(*tls_); }
+  void CountProxyProtocolError(ProxyProtocolError error) {
+    stats_->proxy_protocol_errors[static_cast<size_t>(error)].Add();
+  }
   Exchange* NewExchange(DownstreamConnection* connection);
   void FreeExchange(Exchange* exchange);
   void FreeConnection(DownstreamConnection* connection);
@@ -113,15 +113,17 @@ class Worker final : public Acceptor::Owner {
   // For how long log lines may wait in a batch that is not full.
   static constexpr int64_t kLogFlushNs = 1'000'000'000;
 
-  void OnAccepted(int fd, bool tls) override;
+  void OnAccepted(const ListenerSocket& accepted) override;
   void OnAcceptFailed(int error) override;
   bool Evict();
-  void StartConnection(int fd, bool tls);
+  bool MaySendProxyHeader(int fd);
+  void StartConnection(const ListenerSocket& accepted);
   void PauseAccepting();
   void AdmitWaiting();
   void OnEvictTimer();
   void OnStarvingTimer();
   void ShedHoarders();
+  void ShedHalfHeaders();
   void ShedStalled();
   void PublishStats();
   void OnLogTimer();

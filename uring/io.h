@@ -119,6 +119,8 @@ class Io {
   virtual void ResetOnClose(int fd) = 0;
   // Reads the peer's address (getpeername(2)). Returns 0 or -errno: the peer may be gone already.
   virtual int PeerAddress(int fd, SocketAddress* peer) = 0;
+  // Reads the address that the peer connected to (getsockname(2)). Returns 0 or -errno.
+  virtual int LocalAddress(int fd, SocketAddress* local) = 0;
   // How many bytes the peer's kernel has acknowledged so far (TCP_INFO, tcp(7)); it takes no more
   // than a window ahead of what the peer reads. 0 if that cannot be found out.
   virtual uint64_t BytesAcknowledged(int fd) = 0;

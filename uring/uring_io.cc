@@ -287,6 +287,12 @@ int UringIo::PeerAddress(int fd, SocketAddress* peer) {
   return getpeername(fd, address, &peer->length) < 0 ? -errno : 0;
 }
 
+int UringIo::LocalAddress(int fd, SocketAddress* local) {
+  local->length = sizeof local->storage;
+  auto* address = reinterpret_cast<sockaddr*>(&local->storage);
+  return getsockname(fd, address, &local->length) < 0 ? -errno : 0;
+}
+
 uint64_t UringIo::BytesAcknowledged(int fd) {
   // The kernel's own header: libc's tcp_info ends before this field.
   ::tcp_info info{};

@@ -66,6 +66,7 @@ class UringIo final : public Io {
   int ShutdownSend(int fd) override;
   void ResetOnClose(int fd) override;
   int PeerAddress(int fd, SocketAddress* peer) override;
+  int LocalAddress(int fd, SocketAddress* local) override;
   uint64_t BytesAcknowledged(int fd) override;
 
   std::byte* BufferData(BufferId id) override;

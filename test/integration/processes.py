@@ -71,7 +71,8 @@ class Process:
 
 
 class Edge(Process):
-    """A running edge. `port` and `tls_port` are those of its first http and https listener."""
+    """A running edge. `port` and `tls_port` are those of its first http and https listener, `proxy_port` and
+    `proxy_tls_port` of its first that expect a PROXY header."""
 
     def __init__(self, flags, directory, name="edge", **options):
         super().__init__(name, [EDGE_BINARY, *flags], directory, **options)
@@ -85,7 +86,7 @@ class Edge(Process):
         wait_until(ready, "'edge: ready' on edge's standard error")
         self.listeners = [
             (scheme, host, int(port))
-            for scheme, host, port in re.findall(r"listening on (https?)://(\S+):(\d+)", self.log)
+            for scheme, host, port in re.findall(r"listening on ((?:proxy\+)?https?)://(\S+):(\d+)", self.log)
         ]
         admin = re.search(r"admin on http://(\S+):(\d+)", self.log)
         self.admin_port = int(admin[2]) if admin else None
@@ -104,6 +105,14 @@ class Edge(Process):
     @property
     def tls_port(self):
         return self._first_port("https")
+
+    @property
+    def proxy_port(self):
+        return self._first_port("proxy+http")
+
+    @property
+    def proxy_tls_port(self):
+        return self._first_port("proxy+https")
 
     def admin(self, target, method="GET", fields=""):
         """A response of the admin listener."""

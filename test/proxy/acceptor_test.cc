@@ -17,8 +17,8 @@ constexpr uint16_t kPort = 80;
 
 // Takes what is accepted, and closes the acceptor once there are `enough`.
 struct Owner final : Acceptor::Owner {
-  void OnAccepted(int fd, bool) override {
-    accepted.push_back(fd);
+  void OnAccepted(const ListenerSocket& socket) override {
+    accepted.push_back(socket.fd);
     if (accepted.size() == enough) acceptor->Close();
   }
   void OnAcceptFailed(int) override {}
@@ -36,7 +36,7 @@ TEST(AcceptorTest, WhatWasAcceptedBeforeTheCloseAndIsToldAfterItIsClosed) {
   sim::Listener* listener = network.Listen(sim::SimAddress(1, kPort), 64);
   Owner owner;
   owner.enough = 3;
-  Acceptor acceptor(&loop, &owner, io.AddListener(listener), /*tls=*/false);
+  Acceptor acceptor(&loop, &owner, {.fd = io.AddListener(listener)});
   owner.acceptor = &acceptor;
 
   // All of them wait in the backlog, so that one batch tells of them.

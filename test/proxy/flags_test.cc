@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 namespace edge::proxy {
@@ -71,15 +72,67 @@ TEST(FlagsTest, ListenersAndUpstreamsAreCommaLists) {
   EXPECT_EQ(parsed->config.upstream[1].ToString(), "http://[::1]:2");
 }
 
+TEST(FlagsTest, ListenersAskForProxyHeadersFromSourcesThatAreNamed) {
+  const absl::StatusOr<CommandLine> parsed =
+      Parse({"--listen=proxy+https://:443,proxy+http://[::1]:80,:8443",
+             "--proxy_protocol_from=10.0.0.0/8,2001:db8::1"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const Config& config = parsed->config;
+  EXPECT_EQ(config.listen[0].ToString(), "proxy+https://:443");
+  EXPECT_EQ(config.listen[1].ToString(), "proxy+http://[::1]:80");
+  EXPECT_FALSE(config.listen[2].proxy_protocol);
+  EXPECT_EQ(config.proxy_protocol_from, (std::vector<std::string>{"10.0.0.0/8", "2001:db8::1"}));
+
+  EXPECT_EQ(Mistake({"--listen=http://:80,proxy+https://:443"}),
+            "--proxy_protocol_from: found nothing, expected the address blocks that may connect to "
+            "'proxy+https://:443'");
+  EXPECT_EQ(Mistake({"--listen=proxy+http://:80", "--proxy_protocol_from="}),
+            "--proxy_protocol_from: found nothing, expected the address blocks that may connect to "
+            "'proxy+http://:80'");
+  EXPECT_EQ(Mistake({"--proxy_protocol_from=everybody"}),
+            "--proxy_protocol_from: found 'everybody', expected an address or a block such as "
+            "10.0.0.0/8");
+  for (const char* item : {"proxy+:443", "proxy+", "proxy1+http://:80", "proxy+ftp://:21",
+                           "proxy+proxy+http://:80", "PROXY+http://:80"}) {
+    EXPECT_EQ(Mistake({absl::StrCat("--listen=", item).c_str()}),
+              absl::StrCat("--listen: found '", item,
+                           "', expected [[proxy+]https://|[proxy+]http://][host]:port"));
+  }
+  EXPECT_EQ(Mistake({"--listen=http://:80,proxy+http://:80", "--proxy_protocol_from=::1"}),
+            "--listen: found 'proxy+http://:80' twice, expected each address once");
+  EXPECT_EQ(
+      Mistake({"--admin=proxy+http://127.0.0.1:9901"}),
+      "--admin: found 'proxy+http://127.0.0.1:9901', expected [host]:port with a port of 0 to "
+      "65535");
+}
+
+TEST(FlagsTest, UpstreamsAskForAProxyHeaderOfAVersion) {
+  const absl::StatusOr<CommandLine> parsed =
+      Parse({"--upstream=proxy1+http://a:1,proxy2+http://[::1]:2,http://c:3"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const std::vector<UpstreamSpec>& upstream = parsed->config.upstream;
+  EXPECT_EQ(upstream[0].proxy_protocol, ProxyProtocol::kV1);
+  EXPECT_EQ(upstream[0].ToString(), "proxy1+http://a:1");
+  EXPECT_EQ(upstream[1].proxy_protocol, ProxyProtocol::kV2);
+  EXPECT_EQ(upstream[1].ToString(), "proxy2+http://[::1]:2");
+  EXPECT_EQ(upstream[2].proxy_protocol, ProxyProtocol::kNone);
+  EXPECT_EQ(upstream[2].ToString(), "http://c:3");
+  for (const char* item : {"proxy+http://a:1", "proxy3+http://a:1", "proxy1+a:1"}) {
+    EXPECT_EQ(
+        Mistake({absl::StrCat("--upstream=", item).c_str()}),
+        absl::StrCat("--upstream: found '", item, "', expected [proxy1+|proxy2+]http://host:port"));
+  }
+}
+
 TEST(FlagsTest, MistakesNameTheFlagWhatWasFoundAndWhatWasExpected) {
   EXPECT_EQ(Mistake({"--listen=nonsense"}),
-            "--listen: found 'nonsense', expected [https://|http://][host]:port");
+            "--listen: found 'nonsense', expected [[proxy+]https://|[proxy+]http://][host]:port");
   EXPECT_EQ(Mistake({"--listen=ftp://:21"}),
-            "--listen: found 'ftp://:21', expected [https://|http://][host]:port");
+            "--listen: found 'ftp://:21', expected [[proxy+]https://|[proxy+]http://][host]:port");
   EXPECT_EQ(Mistake({"--listen=:65536"}),
-            "--listen: found ':65536', expected [https://|http://][host]:port");
+            "--listen: found ':65536', expected [[proxy+]https://|[proxy+]http://][host]:port");
   EXPECT_EQ(Mistake({"--upstream=localhost:80"}),
-            "--upstream: found 'localhost:80', expected http://host:port");
+            "--upstream: found 'localhost:80', expected [proxy1+|proxy2+]http://host:port");
   EXPECT_EQ(Mistake({"--buffers=many"}),
             "--buffers: found 'many', expected a number from 16 to 16384");
   EXPECT_EQ(

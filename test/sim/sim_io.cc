@@ -599,6 +599,13 @@ int SimIo::PeerAddress(int fd, uring::SocketAddress* peer) {
   return 0;
 }
 
+int SimIo::LocalAddress(int fd, uring::SocketAddress* local) {
+  const File& file = FileOf(fd, "local address");
+  if (file.endpoint == nullptr) return -ENOTCONN;
+  *local = file.endpoint->local_address();
+  return 0;
+}
+
 // --- The turn
 
 bool SimIo::OthersReady() const {

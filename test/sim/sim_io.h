@@ -88,6 +88,7 @@ class SimIo final : public uring::Io {
   int ShutdownSend(int fd) override;
   void ResetOnClose(int fd) override { FileOf(fd, "linger").reset_on_close = true; }
   int PeerAddress(int fd, uring::SocketAddress* peer) override;
+  int LocalAddress(int fd, uring::SocketAddress* local) override;
   uint64_t BytesAcknowledged(int fd) override;
 
   std::byte* BufferData(uring::BufferId id) override { return buffers_.Data(id); }

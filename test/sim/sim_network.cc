@@ -206,7 +206,8 @@ Listener* SimNetwork::Listen(const uring::SocketAddress& address, size_t backlog
   return listener;
 }
 
-Endpoint* SimNetwork::NewEndpoint(int64_t latency_ns, const uring::SocketAddress& remote) {
+Endpoint* SimNetwork::NewEndpoint(int64_t latency_ns, const uring::SocketAddress& local,
+                                  const uring::SocketAddress& remote) {
   const auto buffer_bytes = [&] {
     const NetworkShape& shape = world_->shape;
     return static_cast<size_t>(random_.Between(static_cast<int64_t>(shape.buffer_bytes_min),
@@ -215,6 +216,7 @@ Endpoint* SimNetwork::NewEndpoint(int64_t latency_ns, const uring::SocketAddress
   endpoints_.push_back(std::make_unique<Endpoint>(this, static_cast<int>(endpoints_.size())));
   Endpoint* endpoint = endpoints_.back().get();
   endpoint->latency_ns_ = latency_ns;
+  endpoint->local_address_ = local;
   endpoint->remote_address_ = remote;
   endpoint->send_capacity_ = buffer_bytes();
   endpoint->receive_capacity_ = buffer_bytes();
@@ -241,8 +243,8 @@ void SimNetwork::OnSyn(std::shared_ptr<Syn> syn) {
     world_->scheduler.After(kSynRetryNs, [this, syn] { OnSyn(syn); });
     return;
   }
-  Endpoint* client = NewEndpoint(syn->latency_ns, syn->to);
-  Endpoint* server = NewEndpoint(syn->latency_ns, syn->from);
+  Endpoint* client = NewEndpoint(syn->latency_ns, syn->from, syn->to);
+  Endpoint* server = NewEndpoint(syn->latency_ns, syn->to, syn->from);
   client->other_ = server;
   server->other_ = client;
   world_->Log("established", {{"client", client->id()}, {"server", server->id()}});

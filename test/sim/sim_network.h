@@ -75,6 +75,7 @@ class Endpoint {
   // To the other side's kernel.
   uint64_t bytes_delivered() const { return bytes_delivered_; }
   bool fin_received() const { return fin_received_; }
+  const uring::SocketAddress& local_address() const { return local_address_; }
   const uring::SocketAddress& remote_address() const { return remote_address_; }
 
  private:
@@ -105,6 +106,7 @@ class Endpoint {
   const int id_;
   Endpoint* other_ = nullptr;
   Observer* observer_ = nullptr;
+  uring::SocketAddress local_address_;
   uring::SocketAddress remote_address_;
   int64_t latency_ns_ = 0;
   size_t send_capacity_ = 0;
@@ -179,7 +181,8 @@ class SimNetwork {
     int tries;
   };
   void OnSyn(std::shared_ptr<Syn> syn);
-  Endpoint* NewEndpoint(int64_t latency_ns, const uring::SocketAddress& remote);
+  Endpoint* NewEndpoint(int64_t latency_ns, const uring::SocketAddress& local,
+                        const uring::SocketAddress& remote);
 
   World* const world_;
   Random random_;
