@@ -124,7 +124,6 @@ void Worker::OnAccepted(const ListenerSocket& accepted) {
   stats_->connections_accepted.Add();
   // Before anybody makes room for it.
   if (accepted.proxy_protocol && !MaySendProxyHeader(accepted.fd)) {
-    CountProxyProtocolError(ProxyProtocolError::kSourceNotAllowed);
     return loop_.io().CloseSocket(accepted.fd);
   }
   const size_t open = connections_.in_use() - evicted_closing_;
@@ -141,11 +140,16 @@ void Worker::OnAccepted(const ListenerSocket& accepted) {
   loop_.io().CloseSocket(accepted.fd);
 }
 
-// A peer that has gone already may not, either.
+// Counts those that may not.
 bool Worker::MaySendProxyHeader(int fd) {
   uring::SocketAddress peer;
-  if (loop_.io().PeerAddress(fd, &peer) != 0) return false;
-  return ContainsAny(settings_->proxy_protocol_from, peer);
+  if (loop_.io().PeerAddress(fd, &peer) != 0) {
+    stats_->accept_errors.Add();  // gone already
+    return false;
+  }
+  if (ContainsAny(settings_->proxy_protocol_from, peer)) return true;
+  CountProxyProtocolError(ProxyProtocolError::kSourceNotAllowed);
+  return false;
 }
 
 void Worker::StartConnection(const ListenerSocket& accepted) {

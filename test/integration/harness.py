@@ -35,8 +35,8 @@ from wire import Fields, IncompleteMessage, ProtocolError, Wire
 
 __all__ = [
     "EDGE_BINARY", "REPOSITORY", "SANITIZER", "TIMEOUT_FACTOR", "TIMEOUT_S", "Edge", "EdgeTest", "Fields", "Haproxy",
-    "IncompleteMessage",
-    "NginxOrigin", "Process", "ProtocolError", "RawOrigin", "RefusingOrigin", "UnreachableOrigin", "Wire", "connect",
+    "IncompleteMessage", "NginxOrigin", "Process", "ProtocolError", "RawOrigin", "RefusingOrigin", "UnreachableOrigin",
+    "Wire", "connect",
     "curl", "find_program", "get", "main", "ok", "openssl_s_client", "serve", "tls_context", "wait_until", "wrk",
 ]
 
@@ -90,9 +90,9 @@ class EdgeTest(unittest.TestCase):
 
     # --- origins ---
 
-    def start_nginx_origin(self, server="", http=""):
+    def start_nginx_origin(self, server="", http="", listen=""):
         number = sum(isinstance(started, NginxOrigin) for started in self._started)
-        origin = NginxOrigin(self.directory, server, name=f"nginx{number or ''}", http=http)
+        origin = NginxOrigin(self.directory, server, name=f"nginx{number or ''}", http=http, listen=listen)
         self._started.append(origin)
         self.addCleanup(origin.kill)
         return origin.wait_ready()

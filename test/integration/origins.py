@@ -30,7 +30,7 @@ http {{
   default_type application/octet-stream;
 {http}
   server {{
-    listen 127.0.0.1:{port} backlog=4096;
+    listen 127.0.0.1:{port} backlog=4096 {listen};
     root {root};
 {server}
   }}
@@ -39,9 +39,10 @@ http {{
 
 
 class NginxOrigin(Process):
-    """nginx serving `root` on a free port, with one worker process. `http` and `server` are added to those blocks."""
+    """nginx serving `root` on a free port, with one worker process. `http` and `server` are added to those blocks, `listen`
+    to the parameters of its listen directive."""
 
-    def __init__(self, directory, server="", name="nginx", http=""):
+    def __init__(self, directory, server="", name="nginx", http="", listen=""):
         self.directory = pathlib.Path(directory) / name
         self.root = self.directory / "www"
         self.root.mkdir(parents=True)
@@ -52,7 +53,8 @@ class NginxOrigin(Process):
         self.port = listener.getsockname()[1]
         configuration = self.directory / "nginx.conf"
         configuration.write_text(
-            NGINX_CONFIGURATION.format(directory=self.directory, root=self.root, port=self.port, http=http, server=server)
+            NGINX_CONFIGURATION.format(directory=self.directory, root=self.root, port=self.port, http=http, server=server,
+                                       listen=listen)
         )
         environment = dict(os.environ, NGINX=f"{listener.fileno()};")
         command = [find_program("nginx"), "-p", self.directory, "-c", configuration, "-e", "stderr"]

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "proxy/settings.h"
 #include "proxy/stats.h"
+#include "proxy/welcome_origin.h"
 #include "test/sim/sim_io.h"
 #include "test/sim/sim_peer.h"
 #include "test/sim/world.h"
@@ -24,11 +25,13 @@ class Client final : public sim::SimPeer {
  public:
   using SimPeer::SimPeer;
   bool ended() const { return ended_; }
+  const std::string& received() const { return received_; }
 
  private:
-  void OnBytes(std::string_view) override {}
+  void OnBytes(std::string_view bytes) override { received_ += bytes; }
   void OnEnd(int) override { ended_ = true; }
   bool ended_ = false;
+  std::string received_;
 };
 
 TEST(WorkerTest, HoardersGiveWayWhenOnlyTheKernelHasBuffersLeft) {
@@ -98,6 +101,104 @@ TEST(WorkerTest, HoardersGiveWayWhenOnlyTheKernelHasBuffersLeft) {
   worker.CloseAll();
   run(kSecond);
   EXPECT_TRUE(worker.finished());
+}
+
+// A worker whose only listener expects PROXY headers, from clients at 10.0.0.2.
+class ProxyHeaderTest : public testing::Test {
+ protected:
+  static sim::SimIoOptions SmallestBuffers() {
+    sim::SimIoOptions options;
+    options.head.bytes_each = 1024;
+    return options;
+  }
+
+  ProxyHeaderTest() : network_(&world_), io_(&network_, SmallestBuffers()) {
+    auto settings = std::make_shared<Settings>();
+    settings->max_connections = 64;
+    settings->proxy_protocol_from.push_back(*AddressBlock::Parse("10.0.0.2"));
+    WorkerOptions options;
+    options.settings = std::move(settings);
+    options.listeners = {
+        {.fd = io_.AddListener(network_.Listen(server_, 64)), .proxy_protocol = true}};
+    options.local_origin = &origin_;
+    options.stats = &stats_;
+    worker_ = std::make_unique<Worker>(&io_, &world_.scheduler.clock(), std::move(options));
+    worker_->Start();
+  }
+
+  ~ProxyHeaderTest() override {
+    worker_->CloseAll();
+    Run(kSecond);
+    EXPECT_TRUE(worker_->finished());
+    EXPECT_EQ(io_.buffers_lent(), 0u);
+  }
+
+  void Run(int64_t ns) {
+    const int64_t end_ns = world_.scheduler.NowNs() + ns;
+    while (world_.scheduler.NowNs() < end_ns) ASSERT_EQ(worker_->RunTurn(end_ns), 0);
+  }
+
+  Client& Connect(uint8_t host) {
+    clients_.push_back(std::make_unique<Client>(&world_, sim::Random(clients_.size())));
+    Client& client = *clients_.back();
+    const auto port = static_cast<uint16_t>(clients_.size());
+    network_.Connect(sim::SimAddress(host, port), server_,
+                     [&client](int error, sim::Endpoint* endpoint) {
+                       ASSERT_EQ(error, 0);
+                       client.Attach(endpoint, {});
+                     });
+    Run(10 * kMs);
+    return client;
+  }
+
+  uint64_t errors(ProxyProtocolError error) const {
+    return stats_.proxy_protocol_errors[static_cast<size_t>(error)].Read();
+  }
+
+  const uring::SocketAddress server_ = sim::SimAddress(1, 80);
+  sim::World world_{1};
+  sim::SimNetwork network_;
+  sim::SimIo io_;
+  WelcomeOrigin origin_;
+  WorkerStats stats_;
+  std::unique_ptr<Worker> worker_;
+  std::vector<std::unique_ptr<Client>> clients_;
+};
+
+TEST_F(ProxyHeaderTest, TheLongestOneMayComeInAnyTwoPiecesWithARequestBehindIt) {
+  // 192.0.2.1:1 to 198.51.100.1:2, and one TLV.
+  std::string bytes(
+      "\r\n\r\n\0\r\nQUIT\n\x21\x11\x03\xf0\xc0\0\x02\x01\xc6\x33\x64\x01\0\1\0\2\x04\x03\xe1", 31);
+  bytes.resize(kProxyHeaderBytesMax, 'n');
+  bytes += "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (size_t cut = 1; cut < bytes.size(); cut += 17) {
+    Client& client = Connect(2);
+    client.Write(bytes.substr(0, cut));
+    Run(10 * kMs);
+    EXPECT_EQ(client.received(), "");
+    client.Write(bytes.substr(cut));
+    Run(10 * kMs);
+    EXPECT_EQ(client.received().substr(0, 15), "HTTP/1.1 200 OK") << cut;
+    EXPECT_NE(client.received().find("192.0.2.1"), std::string::npos) << cut;
+    client.Close();
+    Run(10 * kMs);
+  }
+  EXPECT_EQ(stats_.proxy_headers[2].Read(), clients_.size());
+}
+
+TEST_F(ProxyHeaderTest, OnlyAllowedSourcesAreServed) {
+  Client& client = Connect(3);
+  EXPECT_TRUE(client.ended());
+  EXPECT_EQ(errors(ProxyProtocolError::kSourceNotAllowed), 1u);
+  EXPECT_EQ(stats_.accept_errors.Read(), 0u);
+}
+
+TEST_F(ProxyHeaderTest, AClientThatHasGoneAlreadyIsNotOneThatMayNot) {
+  world_.faults.peer_address_fails = 1;
+  Client& client = Connect(2);
+  EXPECT_TRUE(client.ended());
+  EXPECT_EQ(errors(ProxyProtocolError::kSourceNotAllowed), 0u);
+  EXPECT_EQ(stats_.accept_errors.Read(), 1u);
 }
 
 }  // namespace
