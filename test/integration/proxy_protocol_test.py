@@ -316,8 +316,9 @@ class ListenerTest(ProxiedEdgeTest):
         """Each holds a receive buffer, of which there are eight."""
         self.start("--buffers=16", "--header_timeout=10m", listen=LISTEN + ",http://127.0.0.1:0")
         halves = [self.raw_client(v1()[:10]) for _ in range(12)]
+        harness.wait_until(lambda: self.edge.metrics().value("edge_buffers_free", pool="head") == 0, "no buffer left")
         self.assertEqual(harness.get(self.edge.port).status, 200)
-        self.assertGreater(self.edge.metrics().value("edge_connections_shed_total"), 0)
+        harness.wait_until(lambda: self.edge.metrics().value("edge_connections_shed_total") > 0, "shedding")
         # Those that came first gave way.
         self.assertEqual(self.bytes_until_end(halves[0]), b"")
 
