@@ -226,6 +226,12 @@ void Worker::OnStarvingTimer() {
   if (origins_starve) ShedStalled();
 }
 
+// The next ones go sooner, if others take the place of these at once.
+void Worker::NoteShedding() {
+  shed_ns_ = loop_.now_ns();
+  starving_ns_ = std::max(starving_ns_ / 2, kStarvingLeastNs);
+}
+
 // Clients whose next requests fill the pool while an earlier one waits for its response are closed,
 // those with the most first, until a quarter of the pool is free.
 void Worker::ShedHoarders() {
@@ -236,8 +242,7 @@ void Worker::ShedHoarders() {
     most = std::max(most, connection->HoardedBytes());
   }
   if (most < kHoardBytes) return;
-  shed_ns_ = loop_.now_ns();
-  starving_ns_ = std::max(starving_ns_ / 2, kStarvingLeastNs);
+  NoteShedding();
   size_t to_free =
       io.BuffersTotal(uring::BufferGroup::kHead) * io.BufferSize(uring::BufferGroup::kHead) / 4;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {
@@ -256,7 +261,8 @@ void Worker::ShedHoarders() {
 // A PROXY header comes at once, or nearly: with a part of one, a connection holds a whole buffer
 // that nobody reads. Those that came first are closed, until a quarter of the pool is free.
 void Worker::ShedHalfHeaders() {
-  size_t to_free = loop_.io().BuffersTotal(uring::BufferGroup::kHead) / 4;
+  const size_t quarter = loop_.io().BuffersTotal(uring::BufferGroup::kHead) / 4;
+  size_t to_free = quarter;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {
     DownstreamConnection* next = ConnectionList::Next(*connection);
     if (connection->HoldsHalfHeader()) {
@@ -266,6 +272,7 @@ void Worker::ShedHalfHeaders() {
     }
     connection = next;
   }
+  if (to_free < quarter) NoteShedding();
 }
 
 // Clients that do not read their responses each keep at least one buffer, in a send that does not
@@ -279,8 +286,7 @@ void Worker::ShedStalled() {
     longest_ns = std::max(longest_ns, connection->StalledNs(now_ns));
   }
   if (longest_ns < kStarvingNs) return;
-  shed_ns_ = now_ns;
-  starving_ns_ = std::max(starving_ns_ / 2, kStarvingLeastNs);
+  NoteShedding();
   size_t to_close = loop_.io().BuffersTotal(uring::BufferGroup::kOrigin) / 4;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_close > 0;) {
     DownstreamConnection* next = ConnectionList::Next(*connection);

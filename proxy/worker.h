@@ -122,6 +122,7 @@ class Worker final : public Acceptor::Owner {
   void AdmitWaiting();
   void OnEvictTimer();
   void OnStarvingTimer();
+  void NoteShedding();
   void ShedHoarders();
   void ShedHalfHeaders();
   void ShedStalled();
