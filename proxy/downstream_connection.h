@@ -1,11 +1,10 @@
 // A client's connection: what remains between its requests.
 //
-//       [kProxyHeader]
-//            +-- TLS --> kHandshake --+
-//   kFree ---+                        +--> kIdle <--> kExchange --> kLingering --> kClosing -->
-//   kFree
-//            +------- plain ----------+      |            |                           ^
-//                                            +------------+---------------------------+
+//                             +-- TLS --> kHandshake --+
+//   kFree --> [kProxyHeader] -+                        +--> kIdle <--> kExchange --> kLingering
+//                             +-------- plain ---------+      |            |             |
+//                                                             |            |             v
+//                                                             +------------+---> kClosing --> kFree
 //
 // On a listener that asks for it, a PROXY header comes first and says who the client is; until it
 // is there, bytes are raw, with TLS or without. If it is not valid the connection is closed: there

@@ -236,7 +236,8 @@ const std::vector<Setting>& Settings() {
        Duration(&Config::drain_delay, absl::ZeroDuration())},
       {"drain_timeout", "30s", "then requests in flight get this long to finish",
        Duration(&Config::drain_timeout, absl::ZeroDuration())},
-      {"header_timeout", "10s", "for a whole request head, and for the TLS handshake",
+      {"header_timeout", "10s",
+       "for a whole request head, and for the PROXY header and the TLS handshake together",
        Duration(&Config::header_timeout, absl::Milliseconds(10))},
       {"idle_timeout", "60s",
        "for a kept-alive connection between requests, for a tunnel, and for a client that does "

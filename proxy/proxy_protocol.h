@@ -72,8 +72,8 @@ struct ProxyHeader {
 };
 
 // Reads the header at the beginning of a connection, of which `bytes` is everything received so
-// far. The verdict does not depend on how much has come behind it, nor, once it is not kNeedMore,
-// on anything that follows; with kProxyHeaderBytesMax bytes it is not kNeedMore.
+// far. Once the verdict is not kNeedMore, nothing that follows changes it; with
+// kProxyHeaderBytesMax bytes it is not kNeedMore.
 ProxyHeader ParseProxyHeader(std::string_view bytes);
 
 // Writes the header of a connection on behalf of `addresses`, or of nobody known (nullopt: UNKNOWN,
