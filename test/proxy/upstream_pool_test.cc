@@ -54,7 +54,8 @@ class UpstreamPoolTest : public testing::Test {
     for (size_t i = 0; i < origins; ++i) {
       const auto address = sim::SimAddress(static_cast<uint8_t>(10 + i), kPort);
       network_.Listen(address, 1000);
-      options.addresses.push_back({.name = "origin", .address = address});
+      options.addresses.push_back(
+          {.name = "origin", .address = address, .proxy_protocol = proxy_protocol_});
     }
     io_ = std::make_unique<sim::SimIo>(&network_, sim::SimIoOptions{});
     loop_ = std::make_unique<uring::Loop>(io_.get(), &world_.scheduler.clock());
@@ -89,12 +90,26 @@ class UpstreamPoolTest : public testing::Test {
 
   sim::World world_{1};
   sim::SimNetwork network_{&world_};
+  ProxyProtocol proxy_protocol_ = ProxyProtocol::kNone;  // of the origins
   WorkerStats stats_;
   std::unique_ptr<sim::SimIo> io_;
   std::unique_ptr<uring::Loop> loop_;
   std::list<Request> requests_;
   std::unique_ptr<UpstreamPool> pool_;
 };
+
+TEST_F(UpstreamPoolTest, AConnectionWithAProxyHeaderIsNeverPooled) {
+  proxy_protocol_ = ProxyProtocol::kV2;
+  Make(1);
+  Pool(0, 3);
+  Run(10 * kMs);
+  EXPECT_EQ(stats_.upstream_idle.Read(), 0u);
+  EXPECT_EQ(pool_->connections(), 0u);
+  Request& next = Ask();
+  EXPECT_EQ(next.lease.status, LeaseStatus::kConnecting);
+  Run(10 * kMs);
+  Answer(next);
+}
 
 TEST_F(UpstreamPoolTest, TheTrialOfAFailedOriginConnectsAlthoughConnectionsArePooled) {
   Make(2);
