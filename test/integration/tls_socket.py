@@ -67,6 +67,11 @@ class TlsSocket:
                 self._tls.write(data)
             self._flush()
 
+    def send_raw(self, data):
+        """Bytes as they are, past TLS."""
+        with self._sending:
+            self._write_side.sendall(data)
+
     def settimeout(self, seconds):
         self._socket.settimeout(seconds)
 
