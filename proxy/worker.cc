@@ -153,9 +153,11 @@ void Worker::StartConnection(int fd, bool tls) {
   connection->Start(fd, std::move(session), peer);
 }
 
+// Descriptors or memory have run out. A client that has been idle for long goes first: what it had
+// is enough for a new one, whose requests find the pooled connections that are left.
 void Worker::OnAcceptFailed(int) {
   stats_->accept_errors.Add();
-  Evict();  // descriptors or memory have run out
+  if (!Evict()) upstreams_.DiscardOneIdle();
 }
 
 // Closes the connection that has been idle for longest. False: none has been for long enough.
