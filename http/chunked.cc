@@ -42,12 +42,14 @@ bool IsQuotedText(char c) { return (!IsControl(c) || c == '\t') && c != '"' && c
 
 }  // namespace
 
-void ChunkReader::Start(const ValidationPolicy* policy, std::span<char> trailer_block) {
+void ChunkReader::Start(const ValidationPolicy* policy, std::span<char> trailer_block,
+                        uint64_t bytes_max) {
   policy_ = policy;
   keeps_trailers_ = !trailer_block.empty();
   trailer_block_ = trailer_block;
   offset_ = 0;
   remaining_ = 0;
+  bytes_left_ = bytes_max;
   leading_zeros_ = 0;
   extension_bytes_ = 0;
   extensions_bytes_ = 0;
@@ -128,6 +130,8 @@ Reason ChunkReader::Take(char c) {
       return Reason::kNone;
     case State::kSizeLf:
       if (c != '\n') return Reason::kChunkLineEnd;
+      if (remaining_ > bytes_left_) return Reason::kBodyTooLarge;
+      bytes_left_ -= remaining_;
       state_ = remaining_ == 0 ? State::kTrailerStart : State::kData;
       return Reason::kNone;
     case State::kDataCr:

@@ -27,8 +27,9 @@ class ChunkReader {
 
   // A new body. Both are not owned and outlive the body. Trailers that may be forwarded are written
   // into `trailer_block`; without one they are checked and dropped. A trailer section that does not
-  // fit is refused.
-  void Start(const ValidationPolicy* policy, std::span<char> trailer_block = {});
+  // fit is refused, and so is a chunk that would make the body longer than `bytes_max`.
+  void Start(const ValidationPolicy* policy, std::span<char> trailer_block = {},
+             uint64_t bytes_max = UINT64_MAX);
 
   // Call in a loop with what was not consumed. Not after kEnd or kRefused, until Start.
   [[nodiscard]] Step Next(std::string_view bytes);
@@ -85,8 +86,9 @@ class ChunkReader {
 
   const ValidationPolicy* policy_ = nullptr;
   std::span<char> trailer_block_;
-  uint64_t offset_ = 0;     // of the body, for refusals
-  uint64_t remaining_ = 0;  // the size being read, then the data still to come
+  uint64_t offset_ = 0;      // of the body, for refusals
+  uint64_t remaining_ = 0;   // the size being read, then the data still to come
+  uint64_t bytes_left_ = 0;  // that chunks to come may have
   uint32_t leading_zeros_ = 0;
   uint32_t extension_bytes_ = 0;   // of this chunk
   uint32_t extensions_bytes_ = 0;  // of all chunks

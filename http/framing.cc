@@ -5,10 +5,10 @@
 namespace edge::http {
 
 void BodyReader::Start(BodyFraming framing, uint64_t length, const ValidationPolicy* policy,
-                       std::span<char> trailer_block) {
+                       std::span<char> trailer_block, uint64_t bytes_max) {
   framing_ = framing;
   remaining_ = framing == BodyFraming::kLength ? length : 0;
-  chunks_.Start(policy, trailer_block);
+  chunks_.Start(policy, trailer_block, bytes_max);
 }
 
 BodyReader::Step BodyReader::Next(std::string_view bytes) {

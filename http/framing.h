@@ -23,9 +23,9 @@ class BodyReader {
   using Step = BodyStep;
 
   // A new body; `length` counts with kLength only. `policy` and `trailer_block` are for kChunked,
-  // see ChunkReader.
+  // see ChunkReader; so is `bytes_max`: a chunk that would make the body longer is refused.
   void Start(BodyFraming framing, uint64_t length, const ValidationPolicy* policy,
-             std::span<char> trailer_block = {});
+             std::span<char> trailer_block = {}, uint64_t bytes_max = UINT64_MAX);
 
   // Call in a loop with what was not consumed, until kNeedMore, kEnd or kRefused. Never takes a
   // byte beyond the body. kUntilClose never says kEnd: its end is the connection's.

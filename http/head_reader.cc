@@ -325,14 +325,14 @@ void HeadReader::ExplainError() {
   }
 }
 
-// Whether llhttp refused the Content-Length at value_begin_ for its size: 2^64 has 20 digits.
+// Whether llhttp refused the Content-Length at value_begin_ for its size: 2^64 has 20 digits. What
+// stands behind the byte where it stopped may not be there yet and has no say.
 bool HeadReader::ValueOverflows() const {
-  const char* block = head_->block_;
-  size_t i = value_begin_;
-  while (i < head_->used_ && (IsSpace(block[i]) || block[i] == '0')) ++i;
-  size_t digits = 0;
-  while (i + digits < head_->used_ && IsChar(block[i + digits], kCharDigit)) ++digits;
-  return digits >= 20;
+  const char* begin = head_->block_ + value_begin_;
+  const char* end = llhttp_get_error_pos(&llhttp_);
+  while (begin < end && IsSpace(*begin)) ++begin;
+  while (begin < end && *begin == '0') ++begin;
+  return end - begin >= 20 && std::all_of(begin, end, [](char c) { return IsChar(c, kCharDigit); });
 }
 
 // The first byte of the field line at line_begin_ that a field line cannot have, before `end`.

@@ -139,6 +139,9 @@ constexpr std::array<Row, kReasonCount> kTable = {{
      {"response.switching.incomplete", 0, "RFC 9110 7.8",
       "101 without Connection: upgrade and Upgrade"}},
 
+    {Reason::kBodyTooLarge,
+     {"request.body.too_large", 413, "RFC 9110 15.5.14", "request body over the limit"}},
+
     {Reason::kChunkSizeInvalid,
      {"chunk.size.invalid", 400, "RFC 9112 7.1", "chunk size is no hexadecimal number"}},
     {Reason::kChunkSizeNotCanonical,

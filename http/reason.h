@@ -90,6 +90,8 @@ enum class Reason : uint8_t {
   kSwitchingUnasked,           // 101 although no upgrade was asked for
   kSwitchingIncomplete,        // 101 without `Connection: upgrade` and `Upgrade`
 
+  kBodyTooLarge,  // request_body_bytes_max passed
+
   // Chunked bodies.
   kChunkSizeInvalid,       // no digit, or a character that cannot follow one
   kChunkSizeNotCanonical,  // leading zeros

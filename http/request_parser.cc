@@ -95,6 +95,9 @@ Refusal RequestParser::Complete() {
                  : framing.has_length ? BodyFraming::kLength
                                       : BodyFraming::kNone;
   head.content_length = framing.length;
+  if (framing.has_length && framing.length > reader_.policy().request_body_bytes_max) {
+    return {Reason::kBodyTooLarge, HeadRules::LineOffset(head, FieldId::kContentLength)};
+  }
   const bool body = framing.chunked || framing.length > 0;
   if (head.method == Method::kTrace && body) return {Reason::kTraceBody, head.bytes()};
 

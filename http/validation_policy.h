@@ -53,6 +53,10 @@ struct ValidationPolicy {
   // The trailer section as received, and its fields.
   uint32_t trailer_bytes_max = 8192;
   uint32_t trailer_fields_max = 32;
+
+  // The decoded body of a request; beyond it 413 (RFC 9110 15.5.14). It passes through and is not
+  // kept, so that edge itself needs no limit.
+  uint64_t request_body_bytes_max = UINT64_MAX;
 };
 
 // The first member out of its range, as a line for people; empty when the policy can be used.

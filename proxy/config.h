@@ -56,6 +56,20 @@ struct Config {
   uint32_t upstream_idle_max = 0;            // pooled connections, per worker and origin
   absl::Duration upstream_idle_timeout;      // for how long one is pooled unused
   absl::Duration upstream_age_max;           // after which one is no longer pooled
+  // Limits of messages; 0: none, where it says so.
+  uint32_t request_line_bytes_max = 0;
+  uint32_t head_bytes_max = 0;  // lowered to half of body_buffer_size
+  uint32_t fields_max = 0;
+  uint64_t body_bytes_max = 0;  // of requests; 0: none
+  uint32_t chunk_extensions_bytes_max = 0;
+  uint32_t trailer_bytes_max = 0;
+  uint32_t interim_responses_max = 0;
+  std::string underscore_names;  // drop, refuse or pass
+  // Limits of connections and of slow peers.
+  uint32_t connection_requests_max = 0;  // 0: none
+  absl::Duration connection_age_max;     // 0: none
+  absl::Duration response_time_max;      // 0: none
+  uint32_t client_rate_min = 0;          // bytes a second; 0: none
   bool check = false;
   bool explain = false;
 };

@@ -21,6 +21,7 @@ DownstreamConnection::DownstreamConnection(uring::Loop* loop, Worker* worker)
 void DownstreamConnection::Start(int fd, std::unique_ptr<tls::Session> session,
                                  const uring::SocketAddress& peer) {
   CHECK(state_ == State::kFree);
+  started_ns_ = worker_->loop().now_ns();
   tls_ = session != nullptr;
   address_size_ = static_cast<uint8_t>(WriteAddress(peer, address_));
   trusted_proxy_ = worker_->IsTrustedProxy(peer);
@@ -122,6 +123,12 @@ void DownstreamConnection::OnDeadline() {
     case State::kClosing:
       return;
   }
+}
+
+bool DownstreamConnection::MayGoOn() const {
+  const Settings& settings = worker_->settings();
+  return !worker_->draining() && requests_ < settings.connection_requests_max &&
+         worker_->loop().now_ns() - started_ns_ < settings.connection_age_max_ns;
 }
 
 void DownstreamConnection::FinishExchange(bool keep_alive) {

@@ -52,6 +52,9 @@ class DownstreamConnection final : private Transport::Owner {
   std::string_view address() const { return {address_, address_size_}; }
   bool trusted_proxy() const { return trusted_proxy_; }
   bool tls() const { return tls_; }
+  // Whether another request may follow the present one: the limits of a connection's requests and
+  // age, and a drain, say no.
+  bool MayGoOn() const;
   // The exchange is over and is freed by this call.
   void FinishExchange(bool keep_alive);
   // Closes without further ado; with `reset` the client sees RST, for a response that would
@@ -110,6 +113,7 @@ class DownstreamConnection final : private Transport::Owner {
   bool trusted_proxy_ = false;
   bool listed_idle_ = false;
   bool evicted_ = false;
+  int64_t started_ns_ = 0;
   int64_t idle_since_ns_ = 0;
   int64_t stalled_since_ns_ = INT64_MAX;  // see StalledNs
   uint8_t address_size_ = 0;

@@ -18,8 +18,11 @@ Exchange::Exchange(Worker* worker, DownstreamConnection* connection)
     : worker_(worker),
       client_(connection),
       started_ns_(worker->loop().now_ns()),
+      earned_received_(connection->transport().bytes_received()),
       // What was sent before is no progress of this exchange; the SYN counts as one byte.
       acknowledged_(connection->transport().bytes_sent() + 1),
+      sending_(worker->settings().idle_timeout_ns, worker->settings().client_rate_min),
+      reading_(worker->settings().idle_timeout_ns, worker->settings().client_rate_min),
       request_parser_(&worker->settings().policy),
       response_parser_(&worker->settings().policy),
       output_(&worker->loop().buffers()) {
@@ -143,6 +146,23 @@ bool Exchange::NoMoreRequests() const {
   return client_half_closed_ && client_->transport().input().empty();
 }
 
+// Sets the time by which the client has to have moved bytes: those of its body, if it is the one to
+// send, and those of a response that waits for it.
+void Exchange::WaitForClient() {
+  const int64_t now = now_ns();
+  if (awaits_body_) {
+    sending_.Wait(now);
+  } else {
+    sending_.Pause(now);
+  }
+  if (client_->transport().drained()) {
+    reading_.Pause(now);
+  } else {
+    reading_.Wait(now);
+  }
+  client_->deadline().Set(std::min(sending_.until_ns(), reading_.until_ns()));
+}
+
 void Exchange::OnClientOutputProgress(bool drained) {
   if (drained) output_.Reset();
   switch (response_state_) {
@@ -152,7 +172,7 @@ void Exchange::OnClientOutputProgress(bool drained) {
     case ResponseState::kBody:
       return PumpResponse();
     case ResponseState::kSending:
-      client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+      WaitForClient();
       return MaybeFinish();
     case ResponseState::kTunnel:
       return PumpTunnel();
@@ -167,14 +187,15 @@ void Exchange::OnClientDeadline() {
     NoteReason("tunnel.idle");
     return client_->Abort(false);
   }
-  if (!client_->transport().drained()) {
-    // One send may take longer than this time at a slow reader, whose progress only the kernel
-    // knows.
+  if (reading_.waiting()) {
+    // What a slow reader has read only the kernel knows: it may take longer for one send than this
+    // time, and has taken what it acknowledges late.
     const uint64_t acknowledged = worker_->loop().io().BytesAcknowledged(client_->transport().fd());
     if (acknowledged > acknowledged_) {
+      reading_.Earn(acknowledged - acknowledged_, now_ns());
       acknowledged_ = acknowledged;
-      return client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
     }
+    if (std::min(sending_.until_ns(), reading_.until_ns()) > now_ns()) return WaitForClient();
   }
   worker_->stats().client_timeouts.Add();
   NoteReason("client.timeout");
@@ -239,7 +260,7 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   }
   const bool head_only = head_complete_ && request_.method == http::Method::kHead;
   close_after_ = request_state_ == RequestState::kAbandoned || !head_complete_ ||
-                 !request_.keep_alive || NoMoreRequests() || worker_->draining();
+                 !request_.keep_alive || NoMoreRequests() || !client_->MayGoOn();
   status_ = response.status;
   response_started_ = true;
   local_reply_ =
@@ -254,9 +275,11 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   if (head_complete_) LetGoOfHeads();
   response_body_bytes_ = head_only ? 0 : response.body.size();
   response_state_ = ResponseState::kSending;
-  client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+  awaits_body_ = request_state_ == RequestState::kDiscarding;
+  sending_.Fill(now_ns());
   Transport& transport = client_->transport();
   transport.Write(local_reply_);
+  WaitForClient();
   transport.Flush();
   if (response_state_ == ResponseState::kFinished) return;
   if (request_state_ == RequestState::kDiscarding) return DiscardRequest();

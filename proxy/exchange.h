@@ -30,6 +30,7 @@
 #include "proxy/http_settings.h"
 #include "proxy/local_reply.h"
 #include "proxy/output_block.h"
+#include "proxy/patience.h"
 #include "proxy/stats.h"
 #include "proxy/upstream_pool.h"
 
@@ -139,6 +140,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool AnswersNothing() const;
   void PumpResponse();
   void ReceiveResponse();
+  int64_t ResponseEndsNs() const;
   void EndResponse();
   void OnOriginRefused(http::Reason reason);
   void CountUpstreamError(UpstreamError error);
@@ -158,6 +160,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   void Finish(bool keep_alive);
   void MaybeFinish();
   bool NoMoreRequests() const;
+  void WaitForClient();
   bool Grow(HeadBlock& block, http::MessageHead& head);
   void FreeBlock(HeadBlock& block);
   void LetGoOfHeads();
@@ -181,6 +184,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool origin_keep_alive_ = false;
   bool origin_cut_ = false;  // its stream did not end in order
   bool client_half_closed_ = false;
+  bool awaits_body_ = false;  // the client is the one to send, not the origin to take
   bool tunnel_up_ended_ = false;
   bool tunnel_down_ended_ = false;
   bool tunnel_down_cut_ = false;
@@ -193,7 +197,11 @@ class Exchange final : public UpstreamConnection::Lessee {
   uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
   uint64_t discarded_bytes_ = 0;
+  // What the client has earned its time with, on the wire.
+  uint64_t earned_received_;
   uint64_t acknowledged_;  // by the client's kernel, when it was last asked
+  Patience sending_;       // with a client that has to send
+  Patience reading_;       // with one that has to read
   // Of the request, for the access log.
   std::string_view log_method_;
   std::string_view log_host_;

@@ -42,8 +42,9 @@ void Exchange::OnRequestHead() {
   log_target_ = request_.target();
   request_state_ = RequestState::kWaiting;
   client_->deadline().Clear();
-  request_body_.Start(request_.framing, request_.content_length, &worker_->settings().policy,
-                      request_trailers_);
+  const http::ValidationPolicy& policy = worker_->settings().policy;
+  request_body_.Start(request_.framing, request_.content_length, &policy, request_trailers_,
+                      policy.request_body_bytes_max);
   MakeRequestId();
   if (request_.max_forwards == 0u) {
     // RFC 9110, 7.6.2: the last hop answers itself.
@@ -214,9 +215,8 @@ void Exchange::EndRequest() {
   }
   request_state_ = RequestState::kDone;
   // From now on the client is waited for only if it has to read.
-  if (response_state_ != ResponseState::kBody || client_->transport().drained()) {
-    client_->deadline().Clear();
-  }
+  awaits_body_ = false;
+  WaitForClient();
   upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
   origin.Flush();
   // Back to what a connection between requests has.
@@ -231,12 +231,14 @@ void Exchange::ReceiveRequest() {
   // origin does not take.
   const bool waits_for_leave = request_.expect_continue && interim_responses_ == 0 &&
                                request_body_bytes_ == 0 && response_state_ == ResponseState::kHead;
-  if (mode == Socket::ReceiveMode::kOff || waits_for_leave) {
-    if (client.drained()) client_->deadline().Clear();
+  sending_.Earn(client.bytes_received() - earned_received_, now_ns());
+  earned_received_ = client.bytes_received();
+  awaits_body_ = mode != Socket::ReceiveMode::kOff && !waits_for_leave;
+  WaitForClient();
+  if (!awaits_body_) {
     upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
-  } else {
-    client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
-    if (response_state_ == ResponseState::kHead) upstream_->deadline().Clear();
+  } else if (response_state_ == ResponseState::kHead) {
+    upstream_->deadline().Clear();
   }
   // Last: it may decrypt, and so come back here or end the request.
   client.Receive(mode);

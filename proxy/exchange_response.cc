@@ -65,7 +65,8 @@ void Exchange::OnUpstreamOutputFailed(int error) {
   // the end of the connection, is what decides.
   if (request_state_ == RequestState::kBody) {
     request_state_ = RequestState::kAbandoned;
-    client_->deadline().Clear();
+    awaits_body_ = false;
+    WaitForClient();
     client_->transport().Receive(Socket::ReceiveMode::kOff);
     upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
   }
@@ -79,7 +80,16 @@ void Exchange::OnUpstreamDeadline() {
   if (response_state_ == ResponseState::kHead) {
     return OnOriginFailed(UpstreamError::kFirstByteTimeout, "the origin did not answer in time");
   }
+  if (now_ns() >= ResponseEndsNs()) {
+    return OnOriginFailed(UpstreamError::kResponseTimeout, "the response takes too long");
+  }
   return OnOriginFailed(UpstreamError::kIdleTimeout, "the origin stopped in the middle");
+}
+
+// The latest time for its last byte; of the first byte's for this.
+int64_t Exchange::ResponseEndsNs() const {
+  const int64_t time_max_ns = worker_->settings().response_time_max_ns;
+  return time_max_ns == INT64_MAX ? INT64_MAX : first_byte_ns_ + time_max_ns;
 }
 
 void Exchange::ReadResponseHead() {
@@ -160,7 +170,8 @@ bool Exchange::ForwardInterim() {
   if (leave && request_state_ == RequestState::kBody &&
       client_->transport().receive_mode() != Socket::ReceiveMode::kOff) {
     // It may send now: from here on the client is waited for.
-    client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+    awaits_body_ = true;
+    WaitForClient();
     upstream_->deadline().Clear();
   }
   return true;
@@ -171,7 +182,7 @@ bool Exchange::OnResponseHead() {
   // A request that is not read to its end leaves bytes that nobody may take for another request.
   const bool request_pending = request_state_ != RequestState::kDone;
   const bool keep_alive =
-      request_.keep_alive && !request_pending && !NoMoreRequests() && !worker_->draining();
+      request_.keep_alive && !request_pending && !NoMoreRequests() && client_->MayGoOn();
   http::ResponseForwarding forwarding = http::PlanResponse(response_, request_.version, keep_alive);
   forwarding.date = worker_->DateText();
   forwarding.request_id = request_id();
@@ -251,13 +262,10 @@ void Exchange::ReceiveResponse() {
   if (mode == Socket::ReceiveMode::kOff) {
     upstream_->deadline().Clear();
   } else {
-    upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+    upstream_->deadline().Set(
+        std::min(now_ns() + worker_->settings().upstream_timeout_ns, ResponseEndsNs()));
   }
-  if (!client.drained()) {
-    client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
-  } else if (request_state_ == RequestState::kDone) {
-    client_->deadline().Clear();
-  }
+  WaitForClient();
 }
 
 void Exchange::EndResponse() {
@@ -280,7 +288,8 @@ void Exchange::EndResponse() {
   }
   if (request_state_ == RequestState::kAbandoned) close_after_ = true;
   ReleaseUpstream(origin_keep_alive_ && request_state_ == RequestState::kDone);
-  client_->deadline().Set(now_ns() + worker_->settings().idle_timeout_ns);
+  awaits_body_ = false;
+  WaitForClient();
   client.Flush();
   // Of a body that ends at close everything may be sent already.
   return MaybeFinish();
@@ -324,6 +333,7 @@ void Exchange::OnOriginFailed(UpstreamError error, std::string_view details) {
     case UpstreamError::kFirstByteTimeout:
       return ReplyError({.status = 504, .error = "http_response_timeout", .details = details});
     case UpstreamError::kIdleTimeout:
+    case UpstreamError::kResponseTimeout:
       return ReplyError({.status = 504, .error = "connection_read_timeout", .details = details});
     case UpstreamError::kInvalidResponse:
       return ReplyError({.status = 502, .error = "http_protocol_error", .details = details});

@@ -92,7 +92,7 @@ void ExplainBody(std::string_view bytes, size_t begin, const http::RequestHead& 
                  const http::ValidationPolicy& policy, Explanation* explanation) {
   std::array<char, kTrailerBytesMax> trailers;
   http::BodyReader body;
-  body.Start(head.framing, head.content_length, &policy, trailers);
+  body.Start(head.framing, head.content_length, &policy, trailers, policy.request_body_bytes_max);
   size_t at = 0;
   while (!body.complete()) {
     const http::BodyStep step = body.Next(bytes.substr(at));

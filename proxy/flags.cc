@@ -16,6 +16,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "http/message_head.h"
 #include "proxy/address.h"
 #include "proxy/config_file.h"
 #include "uring/operation.h"
@@ -43,6 +44,15 @@ Apply Number(uint32_t Config::*field, uint32_t least, uint32_t most) {
     if (!absl::SimpleAtoi(text, &value) || value < least || value > most) {
       return Expected(text, absl::StrCat("a number from ", least, " to ", most));
     }
+    config.*field = value;
+    return absl::OkStatus();
+  };
+}
+
+Apply Bytes(uint64_t Config::*field) {
+  return [=](Config& config, std::string_view text) {
+    uint64_t value = 0;
+    if (!absl::SimpleAtoi(text, &value)) return Expected(text, "a number of bytes, 0 for no limit");
     config.*field = value;
     return absl::OkStatus();
   };
@@ -213,8 +223,9 @@ const std::vector<Setting>& Settings() {
       {"header_timeout", "10s", "for a whole request head, and for the TLS handshake",
        Duration(&Config::header_timeout, absl::Milliseconds(10))},
       {"idle_timeout", "60s",
-       "for a kept-alive connection between requests, for a tunnel, and for a client that neither\n"
-       "sends the body it announced nor reads its response",
+       "for a kept-alive connection between requests, for a tunnel, and for a client that does "
+       "not\n"
+       "send the body it announced or read its response",
        Duration(&Config::idle_timeout, absl::Milliseconds(10))},
       {"connect_timeout", "5s", "for a connection to an origin",
        Duration(&Config::connect_timeout, absl::Milliseconds(10))},
@@ -226,6 +237,37 @@ const std::vector<Setting>& Settings() {
        Duration(&Config::upstream_idle_timeout, absl::Milliseconds(10))},
       {"upstream_age_max", "1h", "age after which a connection to an origin is not kept any more",
        Duration(&Config::upstream_age_max, absl::Milliseconds(10))},
+      {"request_line_bytes_max", "8192", "of a request line; beyond it 414",
+       Number(&Config::request_line_bytes_max, 64, 32768)},
+      {"head_bytes_max", "32768",
+       "of a message head; beyond it 431, from an origin 502; lowered to half of a body buffer",
+       Number(&Config::head_bytes_max, 8192, http::MessageHead::kBlockBytesMax)},
+      {"fields_max", "128", "fields of a message head; beyond it 431, from an origin 502",
+       Number(&Config::fields_max, 8, http::MessageHead::kFieldsMax)},
+      {"body_bytes_max", "0", "of a request's body; beyond it 413; 0: no limit",
+       Bytes(&Config::body_bytes_max)},
+      {"chunk_extensions_bytes_max", "16384",
+       "of all chunk extensions of a body; beyond it 400, from an origin the response is cut",
+       Number(&Config::chunk_extensions_bytes_max, 0, 1 << 20)},
+      {"trailer_bytes_max", "8192", "of a trailer section, of which 2048 may be forwarded",
+       Number(&Config::trailer_bytes_max, 0, 65536)},
+      {"interim_responses_max", "16", "1xx responses to one request; beyond it 502",
+       Number(&Config::interim_responses_max, 1, 1024)},
+      {"underscore_names", "drop",
+       "request fields with _ in their names, which CGI takes for -: drop, refuse or pass",
+       OneOf(&Config::underscore_names, {"drop", "refuse", "pass"})},
+      {"client_rate_min", "240",
+       "bytes a second that a client has to send of a body, and to take of a response: each earns\n"
+       "it a part of a second, --idle_timeout at most; 0: one byte earns all of it",
+       Number(&Config::client_rate_min, 0, 1 << 30)},
+      {"connection_requests_max", "100000",
+       "requests on one client connection, of which the last is answered with close; 0: no limit",
+       Number(&Config::connection_requests_max, 0, UINT32_MAX)},
+      {"connection_age_max", "1h",
+       "after that a client connection ends behind the response that is next; 0s: no limit",
+       Duration(&Config::connection_age_max, absl::ZeroDuration())},
+      {"response_time_max", "24h", "from a response's first byte to its last; 0s: no limit",
+       Duration(&Config::response_time_max, absl::ZeroDuration())},
       {"trusted_proxies", "",
        "comma list of address blocks whose X-Forwarded-* and X-Request-Id fields are kept",
        ApplyTrustedProxies},

@@ -140,6 +140,16 @@ absl::Status Server::PrepareSettings() {
   settings_->upstream_timeout_ns = absl::ToInt64Nanoseconds(config_.upstream_timeout);
   settings_->upstream_idle_timeout_ns = absl::ToInt64Nanoseconds(config_.upstream_idle_timeout);
   settings_->upstream_age_max_ns = absl::ToInt64Nanoseconds(config_.upstream_age_max);
+  if (config_.connection_age_max > absl::ZeroDuration()) {
+    settings_->connection_age_max_ns = absl::ToInt64Nanoseconds(config_.connection_age_max);
+  }
+  if (config_.response_time_max > absl::ZeroDuration()) {
+    settings_->response_time_max_ns = absl::ToInt64Nanoseconds(config_.response_time_max);
+  }
+  if (config_.connection_requests_max > 0) {
+    settings_->connection_requests_max = config_.connection_requests_max;
+  }
+  settings_->client_rate_min = config_.client_rate_min;
   settings_->upstream_idle_max = config_.upstream_idle_max;
   settings_->access_log = !config_.access_log.empty();
   settings_->policy = MakeValidationPolicy(config_);

@@ -24,6 +24,12 @@ struct Settings {
   int64_t upstream_timeout_ns = 60'000'000'000;
   int64_t upstream_idle_timeout_ns = 60'000'000'000;
   int64_t upstream_age_max_ns = 3'600'000'000'000;
+  int64_t connection_age_max_ns = INT64_MAX;  // of clients
+  int64_t response_time_max_ns = INT64_MAX;   // from its first byte to its last
+  uint32_t connection_requests_max = UINT32_MAX;
+  // Bytes a second that a client has to send or to read while it is waited for; 0: any byte will
+  // do.
+  uint32_t client_rate_min = 0;
   uint32_t upstream_idle_max = 1024;
   uint32_t max_connections = 65536;  // per worker
   bool access_log = false;

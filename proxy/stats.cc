@@ -12,6 +12,8 @@ std::string_view UpstreamErrorReason(UpstreamError error) {
       return "upstream.first_byte_timeout";
     case UpstreamError::kIdleTimeout:
       return "upstream.idle_timeout";
+    case UpstreamError::kResponseTimeout:
+      return "upstream.response_timeout";
     case UpstreamError::kClosedEarly:
       return "upstream.closed_early";
     case UpstreamError::kInvalidResponse:

@@ -34,12 +34,13 @@ enum class UpstreamError : uint8_t {
   kConnectTimeout,
   kFirstByteTimeout,
   kIdleTimeout,      // between bytes
+  kResponseTimeout,  // from the first byte to the last
   kClosedEarly,      // before a whole response
   kInvalidResponse,  // the head or body breaks RFC 9112
   kNoneLeft,         // every upstream is backing off
   kLocalLimit,       // no slot or descriptor for another connection
 };
-inline constexpr size_t kUpstreamErrorCount = 8;
+inline constexpr size_t kUpstreamErrorCount = 9;
 // As a label of a metric: "connect_failed". Static.
 std::string_view UpstreamErrorName(UpstreamError error);
 // As a reason in the access log: "upstream.connect_failed". Static.

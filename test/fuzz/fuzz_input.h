@@ -51,6 +51,7 @@ inline ValidationPolicy FuzzPolicy(uint8_t choice) {
     policy.chunk_extensions_bytes_max = 24;
     policy.trailer_bytes_max = 48;
     policy.trailer_fields_max = 2;
+    policy.request_body_bytes_max = 40;
   }
   if ((choice & 2) != 0) {
     policy.underscore_names = UnderscoreNames::kPass;

@@ -86,6 +86,28 @@ TEST(Rfc9112Section7_1, ASizeThatOverflowsIsRefused) {
   EXPECT_EQ(Read("7fffffffffffffff\r\nhello").data, "hello");
 }
 
+TEST(Rfc9110Section15_5_14, AChunkThatPassesTheLimitOfABodyIsRefusedByItsSizeLine) {
+  const auto verdict = [](std::string_view bytes, uint64_t bytes_max) {
+    const ValidationPolicy policy;
+    ChunkReader reader;
+    reader.Start(&policy, {}, bytes_max);
+    while (true) {
+      const ChunkReader::Step step = reader.Next(bytes);
+      bytes.remove_prefix(step.consumed);
+      if (step.event == BodyEvent::kData) continue;
+      if (step.event == BodyEvent::kRefused) return Describe(reader.refusal().reason).id;
+      return std::string_view(step.event == BodyEvent::kEnd ? "ok" : "more");
+    }
+  };
+  EXPECT_EQ(verdict("5\r\nhello\r\n0\r\n\r\n", 5), "ok");
+  EXPECT_EQ(verdict("5\r\nhello\r\n0\r\n\r\n", 4), "request.body.too_large");
+  EXPECT_EQ(verdict("5\r\n", 4), "request.body.too_large");
+  EXPECT_EQ(verdict("5\r", 4), "more");
+  EXPECT_EQ(verdict("3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", 5), "ok");
+  EXPECT_EQ(verdict("3\r\nhel\r\n3\r\n", 5), "request.body.too_large");
+  EXPECT_EQ(verdict("7fffffffffffffff\r\n", UINT64_MAX), "more");
+}
+
 TEST(Rfc9112Section7_1, LinesEndInCrlfAndNothingElse) {
   EXPECT_EQ(ReadVerdict("5\nhello\r\n0\r\n\r\n"), "chunk.size.line_end");
   EXPECT_EQ(ReadVerdict("5\rhello\r\n0\r\n\r\n"), "chunk.size.line_end");

@@ -392,6 +392,8 @@ TEST(RequestCases, Framing) {
       {{"Content-Length: 5e1"}, kInvalid},
       {{"Content-Length: \"5\""}, kInvalid},
       {{"Content-Length: 5;"}, kInvalid},
+      {{"Content-Length: 0 18446744073709551616"}, kInvalid},
+      {{"Content-Length: 18446744073709551615x6"}, "framing.content_length.overflow"},
       {{"Content-Length: \xd9\xa5"}, kInvalid},
       {{"Content-Length: 05"}, "framing.content_length.leading_zeros"},
       {{"Content-Length: 00"}, "framing.content_length.leading_zeros"},

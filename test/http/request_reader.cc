@@ -40,7 +40,7 @@ void ReadBody(PieceReader* input, const RequestHead& head, const ReadingOptions&
   const size_t begin = input->consumed();
   BodyReader body;
   body.Start(head.framing, head.content_length, &options.policy,
-             {trailers.get(), options.trailer_block_bytes});
+             {trailers.get(), options.trailer_block_bytes}, options.policy.request_body_bytes_max);
   while (!body.complete()) {
     std::string_view bytes;
     if (!input->Next(&bytes)) return;

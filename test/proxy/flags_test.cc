@@ -85,6 +85,10 @@ TEST(FlagsTest, MistakesNameTheFlagWhatWasFoundAndWhatWasExpected) {
   EXPECT_EQ(
       Mistake({"--idle_timeout=5"}),
       "--idle_timeout: found '5', expected a duration of at least 10ms, such as 500ms, 10s or 2m");
+  EXPECT_EQ(Mistake({"--body_bytes_max=1M"}),
+            "--body_bytes_max: found '1M', expected a number of bytes, 0 for no limit");
+  EXPECT_EQ(Mistake({"--fields_max=129"}),
+            "--fields_max: found '129', expected a number from 8 to 128");
   EXPECT_EQ(Mistake({"--waf=maybe"}), "--waf: found 'maybe', expected off, detect or block");
   EXPECT_EQ(
       Mistake({"--trusted_proxies=10.0.0.0/33"}),
