@@ -58,6 +58,15 @@ class Attack:
         self._thread.join(TIMEOUT_S)
 
 
+def client_hello():
+    """The first flight of a TLS client."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), flight := ssl.MemoryBIO(),
+                                                           server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return flight.read()
+
+
 def reset(sock):
     """Closes with RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -7,7 +7,6 @@ the ceiling that it printed is checked at the end of every test, see harness.py.
 import contextlib
 import resource
 import socket
-import ssl
 import threading
 
 import attackers
@@ -82,15 +81,8 @@ class ConnectionFloodTest(FloodTest):
 
 
 class TlsFloodTest(FloodTest):
-    @staticmethod
-    def client_hello():
-        tls = harness.tls_context().wrap_bio(ssl.MemoryBIO(), outgoing := ssl.MemoryBIO(), server_hostname="localhost")
-        with contextlib.suppress(ssl.SSLWantReadError):
-            tls.do_handshake()
-        return outgoing.read()
-
     def test_handshakes_that_never_end_give_way_after_header_timeout(self):
-        hello = self.client_hello()
+        hello = attackers.client_hello()
         for name, data in (("nothing", b""), ("half a ClientHello", hello[:100]), ("a ClientHello", hello)):
             with self.subTest(sent=name):
                 edge = self.start_edge(*SMALL, f"--max_connections={FLOOD}", "--header_timeout=3s")
@@ -106,7 +98,7 @@ class TlsFloodTest(FloodTest):
         clients = []
         for _ in range(FLOOD):
             client = self.connect(edge.tls_port, tls=True)
-            client.socket.send_raw(b"\x17\x03\x03\x41\x00" + b"x" * 16_600)
+            client.socket.tcp.sendall(b"\x17\x03\x03\x41\x00" + b"x" * 16_600)
             clients.append(client)
         self.wait_for_active(edge, lambda active: active == FLOOD, "a full edge")
         self.assertEqual(harness.get(edge.port).status, 200)

@@ -67,10 +67,10 @@ class TlsSocket:
                 self._tls.write(data)
             self._flush()
 
-    def send_raw(self, data):
-        """Bytes as they are, past TLS."""
-        with self._sending:
-            self._write_side.sendall(data)
+    @property
+    def tcp(self):
+        """The socket below, for bytes that are no records or not read as such."""
+        return self._socket
 
     def settimeout(self, seconds):
         self._socket.settimeout(seconds)
