@@ -4,6 +4,8 @@ Edge neither spins nor loses anybody: who knocks waits in the backlog, and is se
 """
 
 import os
+import pathlib
+import re
 import resource
 import threading
 
@@ -91,6 +93,17 @@ class ConnectionLimitTest(AcceptTest):
 
 
 class DescriptorLimitTest(AcceptTest):
+    def test_table_of_descriptors_does_not_grow_under_load(self):
+        """Growing it, the kernel lets the worker wait for tens of milliseconds."""
+        def table_size():
+            status = pathlib.Path(f"/proc/{self.edge.pid}/status").read_text()
+            return int(re.search(r"^FDSize:\s+(\d+)", status, re.M)[1])
+
+        self.start()
+        before = table_size()
+        self.check_all_answered(self.send_each(300, GET))
+        self.assertEqual(table_size(), before)
+
     def test_edge_rests_without_descriptors_and_serves_those_who_waited(self):
         self.start_with_few_descriptors(with_origin=False)
         busy = self.fill_descriptors()
