@@ -73,9 +73,8 @@ class DownstreamConnection final : private Transport::Owner {
   int64_t idle_since_ns() const { return idle_since_ns_; }
   // Bytes of requests that wait behind the present one.
   size_t HoardedBytes() const;
-  // For how long the client has taken none of the output that waits for it, counted from the first
-  // call that found any; 0: none is waiting.
-  int64_t StalledNs(int64_t now_ns);
+  // For how long the client has not taken all of what is being sent to it; 0: nothing is.
+  int64_t StalledNs(int64_t now_ns) const { return transport_.SendingNs(now_ns); }
   // Why edge is about to close it, for the access log.
   void NoteReason(std::string_view id);
   void MarkEvicted() { evicted_ = true; }
@@ -115,7 +114,6 @@ class DownstreamConnection final : private Transport::Owner {
   bool evicted_ = false;
   int64_t started_ns_ = 0;
   int64_t idle_since_ns_ = 0;
-  int64_t stalled_since_ns_ = INT64_MAX;  // see StalledNs
   uint8_t address_size_ = 0;
   uint32_t requests_ = 0;
   uint64_t reported_received_ = 0;  // of the transport's counters, what the stats have already

@@ -81,7 +81,8 @@ Socket::ReceiveMode Exchange::NextReceive(Transport& from, Transport& to, bool l
   using Mode = Socket::ReceiveMode;
   if (from.input().bytes() >= kQueueBytesMax) return Mode::kOff;
   if (to.drained()) {
-    if (large) return Mode::kOnceLarge;
+    // The last large ones are for heads that need one.
+    if (large && !worker_->BuffersShort(uring::BufferGroup::kBody)) return Mode::kOnceLarge;
     return worker_->BuffersScarce(from.small_buffers()) ? Mode::kOnce : Mode::kMultishot;
   }
   const auto group = large ? uring::BufferGroup::kBody : from.small_buffers();

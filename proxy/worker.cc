@@ -63,6 +63,7 @@ Worker::~Worker() {
   loop_.timers().Stop(log_timer_);
   loop_.timers().Stop(evict_timer_);
   loop_.timers().Stop(starving_timer_);
+  loop_.timers().Stop(short_timer_);
   CHECK(finished()) << "worker freed with connections open";
 }
 
@@ -73,12 +74,19 @@ void Worker::Start() {
 
 int Worker::RunTurn(int64_t latest_ns) {
   const int error = loop_.RunTurn(latest_ns);
+  ArmShedding();
+  PublishStats();
+  return error;
+}
+
+void Worker::ArmShedding() {
   if (loop_.buffers().anyone_waiting() && !starving_timer_.armed()) {
     if (loop_.now_ns() - shed_ns_ > 2 * kStarvingNs) starving_ns_ = kStarvingNs;
     loop_.timers().Start(starving_timer_, loop_.now_ns() + starving_ns_);
   }
-  PublishStats();
-  return error;
+  if (BuffersShort(uring::BufferGroup::kOrigin) && !short_timer_.armed()) {
+    loop_.timers().Start(short_timer_, loop_.now_ns() + kShortIntervalNs);
+  }
 }
 
 void Worker::BeginDrain() {
@@ -196,9 +204,6 @@ void Worker::OnStarvingTimer() {
       buffers.anyone_waiting(BufferGroup::kHead) &&
       (io.BuffersFree(BufferGroup::kHead) == 0 || io.BuffersOwn(BufferGroup::kHead) == 0);
   if (clients_starve) ShedHoarders();
-  const bool origins_starve =
-      buffers.anyone_waiting(BufferGroup::kOrigin) && io.BuffersFree(BufferGroup::kOrigin) == 0;
-  if (origins_starve) ShedStalled();
 }
 
 // Clients whose next requests fill the pool while an earlier one waits for its response are closed,
@@ -229,22 +234,23 @@ void Worker::ShedHoarders() {
 }
 
 // Clients that do not read their responses each keep at least one buffer, in a send that does not
-// end; enough of them keep all, and no origin is heard any more. Those that have stalled for
-// longest are closed, until a quarter of the pool is free.
+// end; enough of them keep all, and no origin is heard any more. So before that those that have
+// stalled for longest are closed, until a quarter of the pool is free.
 void Worker::ShedStalled() {
+  using uring::BufferGroup;
+  if (!BuffersShort(BufferGroup::kOrigin)) return;
   const int64_t now_ns = loop_.now_ns();
   int64_t longest_ns = 0;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
        connection = ConnectionList::Next(*connection)) {
     longest_ns = std::max(longest_ns, connection->StalledNs(now_ns));
   }
-  if (longest_ns < kStarvingNs) return;
-  shed_ns_ = now_ns;
-  starving_ns_ = std::max(starving_ns_ / 2, kStarvingLeastNs);
-  size_t to_close = loop_.io().BuffersTotal(uring::BufferGroup::kOrigin) / 4;
+  if (longest_ns < kStalledNs) return;
+  const size_t free = loop_.io().BuffersFree(BufferGroup::kOrigin);
+  size_t to_close = std::max<size_t>(loop_.io().BuffersTotal(BufferGroup::kOrigin) / 4 - free, 1);
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_close > 0;) {
     DownstreamConnection* next = ConnectionList::Next(*connection);
-    if (connection->StalledNs(now_ns) >= std::max(longest_ns / 2, kStarvingNs)) {
+    if (connection->StalledNs(now_ns) >= std::max(longest_ns / 2, kStalledNs)) {
       stats_->connections_shed.Add();
       --to_close;
       connection->NoteReason("edge.shed");

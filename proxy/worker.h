@@ -60,8 +60,13 @@ class Worker final : public Acceptor::Owner {
   static constexpr int64_t kEvictIdleNs = 1'000'000'000;
   // At the limit: how often to look for connections that have become idle for long enough.
   static constexpr int64_t kEvictIntervalNs = 100'000'000;
+  // When buffers for origins run short: how often to look for clients that do not take what they
+  // were sent, and for how long they have not. It is the time in which an attacker can fill the
+  // pool.
+  static constexpr int64_t kShortIntervalNs = 20'000'000;
+  static constexpr int64_t kStalledNs = 500'000'000;
   // For how long connections may starve for buffers before those that hold many without using them
-  // are closed; and for how long a client has then not taken what it was sent.
+  // are closed.
   static constexpr int64_t kStarvingNs = 1'000'000'000;
   // While others take their place at once, the wait is halved each time, down to this.
   static constexpr int64_t kStarvingLeastNs = 10'000'000;
@@ -105,6 +110,10 @@ class Worker final : public Acceptor::Owner {
   bool BuffersScarce(uring::BufferGroup group) {
     return loop_.io().BuffersFree(group) * 2 < loop_.io().BuffersTotal(group);
   }
+  // Less than an eighth is free: what is left is for those who need one for a moment, like heads.
+  bool BuffersShort(uring::BufferGroup group) {
+    return loop_.io().BuffersFree(group) * 8 < loop_.io().BuffersTotal(group);
+  }
   uint64_t Random();
   // Now as an IMF-fixdate (RFC 9110, 5.6.7).
   std::string_view DateText();
@@ -123,6 +132,7 @@ class Worker final : public Acceptor::Owner {
   void OnStarvingTimer();
   void ShedHoarders();
   void ShedStalled();
+  void ArmShedding();
   void PublishStats();
   void OnLogTimer();
 
@@ -148,6 +158,7 @@ class Worker final : public Acceptor::Owner {
   size_t evicted_closing_ = 0;           // evicted connections that still have a slot
   std::vector<ListenerSocket> waiting_;  // accepted sockets, oldest first
   uring::Timer starving_timer_{this, uring::BindTimer<&Worker::OnStarvingTimer>()};
+  uring::Timer short_timer_{this, uring::BindTimer<&Worker::ShedStalled>()};
   uring::Timer evict_timer_{this, uring::BindTimer<&Worker::OnEvictTimer>()};
   int64_t date_valid_until_ns_ = INT64_MIN;
   char date_text_[30];

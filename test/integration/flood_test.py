@@ -166,6 +166,19 @@ class UnreadFloodTest(FloodTest):
             client.reset()
         self.wait_for_active(edge, lambda active: active == 0, "no connection left")
 
+    def test_readers_that_stall_give_way_before_they_hold_all_buffers(self):
+        """They come at a rate at which there is time to tell them from others."""
+        edge = self.start_edge(*SMALL, "--max_connections=600", upstream=self.start_large_origin().url)
+        for _ in range(400):
+            client = self.connect(edge.port, receive_buffer=4096, segment=536)
+            client.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+            threading.Event().wait(0.01)
+        self.assertEqual(harness.get(edge.port).status, 200)
+        metrics = edge.metrics()
+        self.assertGreater(metrics.value("edge_connections_shed_total"), 0)
+        # Thousands, when everybody starves for a second before anything is done.
+        self.assertLess(metrics.value("edge_ring_enobufs_total"), 1000)
+
     def test_tunnels_whose_ends_do_not_read(self):
         hold = threading.Event()
 
