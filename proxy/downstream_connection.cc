@@ -205,6 +205,12 @@ void DownstreamConnection::NoteReason(std::string_view id) {
   if (exchange_ != nullptr) exchange_->NoteReason(id);
 }
 
+int64_t DownstreamConnection::UploadStalledNs(int64_t now_ns) const {
+  return state_ == State::kExchange ? exchange_->UploadStalledNs(now_ns) : 0;
+}
+
+void DownstreamConnection::ShedUpload() { exchange_->ShedUpload(); }
+
 void DownstreamConnection::OnTransportClosed() {
   ReportBytes();
   if (exchange_ != nullptr) worker_->FreeExchange(exchange_);

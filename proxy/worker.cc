@@ -84,7 +84,9 @@ void Worker::ArmShedding() {
     if (loop_.now_ns() - shed_ns_ > 2 * kStarvingNs) starving_ns_ = kStarvingNs;
     loop_.timers().Start(starving_timer_, loop_.now_ns() + starving_ns_);
   }
-  if (BuffersShort(uring::BufferGroup::kOrigin) && !short_timer_.armed()) {
+  const bool is_short =
+      BuffersShort(uring::BufferGroup::kOrigin) || BuffersShort(uring::BufferGroup::kHead);
+  if (is_short && !short_timer_.armed()) {
     loop_.timers().Start(short_timer_, loop_.now_ns() + kShortIntervalNs);
   }
 }
@@ -234,27 +236,37 @@ void Worker::ShedHoarders() {
 }
 
 // Clients that do not read their responses each keep at least one buffer, in a send that does not
-// end; enough of them keep all, and no origin is heard any more. So before that those that have
-// stalled for longest are closed, until a quarter of the pool is free.
+// end; enough of them keep all, and no origin is heard any more. So do origins that do not read
+// what is uploaded to them, and then no client is heard. So before that those who have waited for
+// longest for such a peer are ended.
 void Worker::ShedStalled() {
-  using uring::BufferGroup;
-  if (!BuffersShort(BufferGroup::kOrigin)) return;
+  ShedLongest(uring::BufferGroup::kOrigin, &DownstreamConnection::StalledNs,
+              &DownstreamConnection::ShedReader);
+  ShedLongest(uring::BufferGroup::kHead, &DownstreamConnection::UploadStalledNs,
+              &DownstreamConnection::ShedUpload);
+}
+
+// Until a quarter of the group's buffers is free.
+void Worker::ShedLongest(uring::BufferGroup group,
+                         int64_t (DownstreamConnection::*stalled_ns)(int64_t) const,
+                         void (DownstreamConnection::*shed)()) {
+  if (!BuffersShort(group)) return;
   const int64_t now_ns = loop_.now_ns();
   int64_t longest_ns = 0;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
        connection = ConnectionList::Next(*connection)) {
-    longest_ns = std::max(longest_ns, connection->StalledNs(now_ns));
+    longest_ns = std::max(longest_ns, (connection->*stalled_ns)(now_ns));
   }
   if (longest_ns < kStalledNs) return;
-  const size_t free = loop_.io().BuffersFree(BufferGroup::kOrigin);
-  size_t to_close = std::max<size_t>(loop_.io().BuffersTotal(BufferGroup::kOrigin) / 4 - free, 1);
-  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_close > 0;) {
+  const size_t quarter = loop_.io().BuffersTotal(group) / 4;
+  size_t to_shed = std::max<size_t>(quarter - std::min(quarter, loop_.io().BuffersFree(group)), 1);
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_shed > 0;) {
     DownstreamConnection* next = ConnectionList::Next(*connection);
-    if (connection->StalledNs(now_ns) >= std::max(longest_ns / 2, kStalledNs)) {
+    if ((connection->*stalled_ns)(now_ns) >= std::max(longest_ns / 2, kStalledNs)) {
       stats_->connections_shed.Add();
-      --to_close;
+      --to_shed;
       connection->NoteReason("edge.shed");
-      connection->Abort(true);  // what the kernel has still to send is of no use, either
+      (connection->*shed)();
     }
     connection = next;
   }

@@ -60,9 +60,8 @@ class Worker final : public Acceptor::Owner {
   static constexpr int64_t kEvictIdleNs = 1'000'000'000;
   // At the limit: how often to look for connections that have become idle for long enough.
   static constexpr int64_t kEvictIntervalNs = 100'000'000;
-  // When buffers for origins run short: how often to look for clients that do not take what they
-  // were sent, and for how long they have not. It is the time in which an attacker can fill the
-  // pool.
+  // When buffers run short: how often to look for peers that do not take what they were sent, and
+  // for how long they have not. It is the time in which an attacker can fill the pool.
   static constexpr int64_t kShortIntervalNs = 20'000'000;
   static constexpr int64_t kStalledNs = 500'000'000;
   // For how long connections may starve for buffers before those that hold many without using them
@@ -110,7 +109,7 @@ class Worker final : public Acceptor::Owner {
   bool BuffersScarce(uring::BufferGroup group) {
     return loop_.io().BuffersFree(group) * 2 < loop_.io().BuffersTotal(group);
   }
-  // Less than an eighth is free: what is left is for those who need one for a moment, like heads.
+  // Less than an eighth is free: what is left is for those who need one for a moment.
   bool BuffersShort(uring::BufferGroup group) {
     return loop_.io().BuffersFree(group) * 8 < loop_.io().BuffersTotal(group);
   }
@@ -132,6 +131,9 @@ class Worker final : public Acceptor::Owner {
   void OnStarvingTimer();
   void ShedHoarders();
   void ShedStalled();
+  void ShedLongest(uring::BufferGroup group,
+                   int64_t (DownstreamConnection::*stalled_ns)(int64_t) const,
+                   void (DownstreamConnection::*shed)());
   void ArmShedding();
   void PublishStats();
   void OnLogTimer();

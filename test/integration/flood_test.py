@@ -179,6 +179,29 @@ class UnreadFloodTest(FloodTest):
         # Thousands, when everybody starves for a second before anything is done.
         self.assertLess(metrics.value("edge_ring_enobufs_total"), 1000)
 
+    def test_uploads_to_an_origin_that_does_not_read_leave_room_for_others(self):
+        hold = threading.Event()
+
+        def script(connection):
+            if connection.read_request_head().target == "/quick":
+                return connection.respond()
+            connection.wait_for(hold)
+
+        edge = self.start_edge(*SMALL, "--max_connections=300", "--access_log=-",
+                               upstream=self.start_raw_origin(script).url)
+        uploads = []
+        for _ in range(150):
+            client = self.connect(edge.port)
+            uploads.append(attackers.Attack(client, b"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n",
+                                            attackers.repeated(b"x")))
+        harness.wait_until(lambda: edge.metrics().value("edge_connections_shed_total") > 0, "some given up")
+        for _ in range(5):
+            self.assertEqual(harness.get(edge.port, "/quick").status, 200)
+        hold.set()
+        self.wait_for_active(edge, lambda active: active == 0, "no connection left")
+        shed = {entry["status"] for entry in edge.access_log(155) if entry["reason"] == "edge.shed"}
+        self.assertEqual(shed, {503})
+
     def test_tunnels_whose_ends_do_not_read(self):
         hold = threading.Event()
 
