@@ -175,7 +175,6 @@ void DownstreamConnection::OnInputEnd(InputEnd end) {
 }
 
 void DownstreamConnection::OnOutputProgress(bool drained) {
-  stalled_since_ns_ = INT64_MAX;  // it takes bytes, drained or not
   if (state_ == State::kExchange) return exchange_->OnClientOutputProgress(drained);
   if (state_ == State::kLingering && drained && transport_.input_ended()) Abort(false);
 }
@@ -286,6 +285,12 @@ void DownstreamConnection::NoteReason(std::string_view id) {
   if (exchange_ != nullptr) exchange_->NoteReason(id);
 }
 
+int64_t DownstreamConnection::UploadStalledNs(int64_t now_ns) const {
+  return state_ == State::kExchange ? exchange_->UploadStalledNs(now_ns) : 0;
+}
+
+void DownstreamConnection::ShedUpload() { exchange_->ShedUpload(); }
+
 void DownstreamConnection::OnTransportClosed() {
   ReportBytes();
   if (exchange_ != nullptr) worker_->FreeExchange(exchange_);
@@ -301,15 +306,6 @@ size_t DownstreamConnection::HoardedBytes() const {
   // What a tunnel carries is not behind anything.
   const bool tunnel = behind && exchange_->response_state() == Exchange::ResponseState::kTunnel;
   return behind && !tunnel ? transport_.bytes_held() : 0;
-}
-
-int64_t DownstreamConnection::StalledNs(int64_t now_ns) {
-  if (transport_.drained()) {
-    stalled_since_ns_ = INT64_MAX;
-    return 0;
-  }
-  stalled_since_ns_ = std::min(stalled_since_ns_, now_ns);
-  return now_ns - stalled_since_ns_;
 }
 
 std::string DownstreamConnection::DebugString() const {

@@ -89,9 +89,14 @@ class DownstreamConnection final : private Transport::Owner {
   bool HoldsHalfHeader() const {
     return state_ == State::kProxyHeader && !transport_.input().empty();
   }
-  // For how long the client has taken none of the output that waits for it, counted from the first
-  // call that found any; 0: none is waiting.
-  int64_t StalledNs(int64_t now_ns);
+  // For how long the client has not taken all of what is being sent to it; 0: nothing is.
+  int64_t StalledNs(int64_t now_ns) const { return transport_.SendingNs(now_ns); }
+  // Ends a client that has stalled; what the kernel has still to send is of no use, either.
+  void ShedReader() { Abort(true); }
+  // For how long the origin has not taken all of what is being sent to it for this client.
+  int64_t UploadStalledNs(int64_t now_ns) const;
+  // Gives up a request whose origin does not take it.
+  void ShedUpload();
   // Why edge is about to close it, for the access log.
   void NoteReason(std::string_view id);
   void MarkEvicted() { evicted_ = true; }
@@ -143,7 +148,6 @@ class DownstreamConnection final : private Transport::Owner {
   bool evicted_ = false;
   int64_t started_ns_ = 0;
   int64_t idle_since_ns_ = 0;
-  int64_t stalled_since_ns_ = INT64_MAX;  // see StalledNs
   ClientSource client_source_ = ClientSource::kSocket;
   uint8_t address_size_ = 0;
   IpEndpoint source_;

@@ -82,7 +82,8 @@ Socket::ReceiveMode Exchange::NextReceive(Transport& from, Transport& to, bool l
   using Mode = Socket::ReceiveMode;
   if (from.input().bytes() >= kQueueBytesMax) return Mode::kOff;
   if (to.drained()) {
-    if (large) return Mode::kOnceLarge;
+    // The last large ones are not for those who may keep them.
+    if (large && !worker_->BuffersShort(uring::BufferGroup::kBody)) return Mode::kOnceLarge;
     return worker_->BuffersScarce(from.small_buffers()) ? Mode::kOnce : Mode::kMultishot;
   }
   const auto group = large ? uring::BufferGroup::kBody : from.small_buffers();
@@ -224,6 +225,17 @@ void Exchange::OnClientDeadline() {
   }
   // It does not read its response, or never began a request.
   client_->Abort(response_started_);
+}
+
+int64_t Exchange::UploadStalledNs(int64_t now_ns) const {
+  return upstream_ != nullptr ? upstream_->transport().SendingNs(now_ns) : 0;
+}
+
+void Exchange::ShedUpload() {
+  if (response_state_ == ResponseState::kTunnel) return client_->Abort(true);
+  ReplyError({.status = 503,
+              .error = "proxy_internal_error",
+              .details = "the origin does not read, and no memory is left to wait for it"});
 }
 
 void Exchange::Abandon() {

@@ -68,6 +68,10 @@ class Exchange final : public UpstreamConnection::Lessee {
   void OnClientInputEnd(InputEnd end);
   void OnClientOutputProgress(bool drained);
   void OnClientDeadline();
+  // For how long the origin has not taken all of what is being sent to it; 0: nothing is.
+  int64_t UploadStalledNs(int64_t now_ns) const;
+  // The worker needs the buffers of a request that its origin does not take.
+  void ShedUpload();
   // The client's connection is closing: let go of everything but the memory.
   void Abandon();
   // Only a reset can tell the client that the response is cut: its end is marked by the close.

@@ -1,5 +1,6 @@
 #include "proxy/server.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -28,6 +29,8 @@ namespace {
 
 // Descriptors that are no client's: rings, listeners, the log, signals.
 constexpr uint64_t kDescriptorsReserved = 128;
+// Up to here the table of descriptors is made at once: 2 MiB of the kernel's memory.
+constexpr uint64_t kDescriptorTableMax = 1 << 18;
 // Heads and answers of the admin endpoints.
 constexpr uring::BufferGroupOptions kAdminHeadBuffers{128, 4096};
 constexpr uring::BufferGroupOptions kAdminBodyBuffers{8, 65536};
@@ -51,6 +54,15 @@ uint64_t RandomSeed() {
 
 std::string Bytes(uint64_t bytes) {
   return absl::StrFormat("%.1f MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+// The kernel doubles a process's table of descriptors when it is full, and if there are several
+// threads, the one that asked for the next descriptor waits for an RCU grace period: a worker would
+// stand still for tens of milliseconds while connections pour in. Now there is only one thread.
+void GrowDescriptorTable(uint64_t descriptors) {
+  const uint64_t last = std::min(descriptors, kDescriptorTableMax) - 1;
+  const int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, static_cast<int>(last));
+  if (fd >= 0) close(fd);
 }
 
 std::string HostName() {
@@ -199,8 +211,10 @@ void Server::LimitConnections() {
     getrlimit(RLIMIT_NOFILE, &limit);
   }
   settings_->max_connections = config_.max_connections;
-  if (limit.rlim_cur == RLIM_INFINITY) return;
   const uint64_t each = settings_->upstreams.empty() ? 1 : 2;
+  const uint64_t wanted = config_.max_connections * each * cpus_.size() + kDescriptorsReserved;
+  GrowDescriptorTable(std::min<uint64_t>(wanted, limit.rlim_cur));
+  if (limit.rlim_cur == RLIM_INFINITY) return;
   const uint64_t usable =
       limit.rlim_cur > kDescriptorsReserved ? limit.rlim_cur - kDescriptorsReserved : 1;
   const uint64_t allowed = std::max<uint64_t>(1, usable / each / cpus_.size());

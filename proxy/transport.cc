@@ -185,6 +185,7 @@ void Transport::Flush() {
 }
 
 void Transport::StartSend() {
+  send_started_ns_ = loop_->now_ns();
   if (tls_ == nullptr) {
     if (part_count_ > 0) socket_.Send(std::span(parts_.data(), part_count_));
     return;

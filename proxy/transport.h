@@ -94,6 +94,10 @@ class Transport final : private uring::Socket::Owner {
   void Flush();
   // Nothing is queued or under way.
   bool drained() const { return part_count_ == 0 && !socket_.sending() && !CiphertextLeft(); }
+  // For how long the peer has not taken all of what is being sent to it; 0: nothing is.
+  int64_t SendingNs(int64_t now_ns) const {
+    return socket_.sending() ? now_ns - send_started_ns_ : 0;
+  }
   // After what is queued: close_notify and FIN. Input goes on.
   void FinishOutput();
 
@@ -152,6 +156,7 @@ class Transport final : private uring::Socket::Owner {
   std::array<iovec, kPartsMax> parts_;
   std::array<uring::BufferId, kPartsMax> part_buffers_;
   uint64_t bytes_received_ = 0;
+  int64_t send_started_ns_ = 0;
   uint64_t bytes_sent_ = 0;
   size_t output_bytes_ = 0;  // plaintext queued or on its way
   uint8_t part_count_ = 0;

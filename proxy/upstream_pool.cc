@@ -135,8 +135,9 @@ UpstreamConnection* UpstreamPool::IdleOfAny(const UpstreamSet& tried) {
 }
 
 // Pooled connections of one origin may take the slots and descriptors that connections to others
-// need: the origin with the most gives up the one that was idle for longest.
+// need, and clients: the origin with the most gives up the one that was idle for longest.
 void UpstreamPool::DiscardOneIdle() {
+  if (endpoints_.empty()) return;
   const auto most = std::max_element(endpoints_.begin(), endpoints_.end(),
                                      [](const UpstreamEndpoint& a, const UpstreamEndpoint& b) {
                                        return a.idle_count < b.idle_count;

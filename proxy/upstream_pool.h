@@ -84,6 +84,8 @@ class UpstreamPool {
   // Ends a lease. `reusable`: the response was read to its end and the origin keeps the connection.
   void Release(UpstreamConnection& connection, bool reusable);
 
+  // Gives back the slot and the descriptor of one pooled connection, if there is any.
+  void DiscardOneIdle();
   // Closes what is pooled and pools no more (drain, stop).
   void CloseIdle();
 
@@ -103,7 +105,6 @@ class UpstreamPool {
   Lease LeaseIdle(UpstreamConnection& connection, UpstreamConnection::Lessee* lessee);
   Lease LeaseNew(UpstreamEndpoint& endpoint, UpstreamConnection::Lessee* lessee);
   UpstreamConnection* IdleOfAny(const UpstreamSet& tried);
-  void DiscardOneIdle();
   uint64_t Random();
   void OnConnectDone(UpstreamConnection& connection);
   void OnConnectFailed(UpstreamConnection& connection, int error);

@@ -68,6 +68,7 @@ Worker::~Worker() {
   loop_.timers().Stop(log_timer_);
   loop_.timers().Stop(evict_timer_);
   loop_.timers().Stop(starving_timer_);
+  loop_.timers().Stop(short_timer_);
   CHECK(finished()) << "worker freed with connections open";
 }
 
@@ -78,12 +79,21 @@ void Worker::Start() {
 
 int Worker::RunTurn(int64_t latest_ns) {
   const int error = loop_.RunTurn(latest_ns);
+  ArmShedding();
+  PublishStats();
+  return error;
+}
+
+void Worker::ArmShedding() {
   if (loop_.buffers().anyone_waiting() && !starving_timer_.armed()) {
     if (loop_.now_ns() - shed_ns_ > 2 * kStarvingNs) starving_ns_ = kStarvingNs;
     loop_.timers().Start(starving_timer_, loop_.now_ns() + starving_ns_);
   }
-  PublishStats();
-  return error;
+  const bool is_short =
+      BuffersShort(uring::BufferGroup::kOrigin) || BuffersShort(uring::BufferGroup::kHead);
+  if (is_short && !short_timer_.armed()) {
+    loop_.timers().Start(short_timer_, loop_.now_ns() + kShortIntervalNs);
+  }
 }
 
 void Worker::BeginDrain() {
@@ -177,9 +187,11 @@ void Worker::StartConnection(const ListenerSocket& accepted) {
   connection->Start(fd, std::move(session), peer);
 }
 
+// Descriptors or memory have run out. A client that has been idle for long goes first: what it had
+// is enough for a new one, whose requests find the pooled connections that are left.
 void Worker::OnAcceptFailed(int) {
   stats_->accept_errors.Add();
-  Evict();  // descriptors or memory have run out
+  if (!Evict()) upstreams_.DiscardOneIdle();
 }
 
 // Closes the connection that has been idle for longest. False: none has been for long enough.
@@ -221,9 +233,6 @@ void Worker::OnStarvingTimer() {
     ShedHoarders();
     ShedHalfHeaders();
   }
-  const bool origins_starve =
-      buffers.anyone_waiting(BufferGroup::kOrigin) && io.BuffersFree(BufferGroup::kOrigin) == 0;
-  if (origins_starve) ShedStalled();
 }
 
 // The next ones go sooner, if others take the place of these at once.
@@ -276,25 +285,37 @@ void Worker::ShedHalfHeaders() {
 }
 
 // Clients that do not read their responses each keep at least one buffer, in a send that does not
-// end; enough of them keep all, and no origin is heard any more. Those that have stalled for
-// longest are closed, until a quarter of the pool is free.
+// end; enough of them keep all, and no origin is heard any more. So do origins that do not read
+// what is uploaded to them, and then no client is heard. So before that those who have waited for
+// longest for such a peer are ended.
 void Worker::ShedStalled() {
+  ShedLongest(uring::BufferGroup::kOrigin, &DownstreamConnection::StalledNs,
+              &DownstreamConnection::ShedReader);
+  ShedLongest(uring::BufferGroup::kHead, &DownstreamConnection::UploadStalledNs,
+              &DownstreamConnection::ShedUpload);
+}
+
+// Until a quarter of the group's buffers is free.
+void Worker::ShedLongest(uring::BufferGroup group,
+                         int64_t (DownstreamConnection::*stalled_ns)(int64_t) const,
+                         void (DownstreamConnection::*shed)()) {
+  if (!BuffersShort(group)) return;
   const int64_t now_ns = loop_.now_ns();
   int64_t longest_ns = 0;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
        connection = ConnectionList::Next(*connection)) {
-    longest_ns = std::max(longest_ns, connection->StalledNs(now_ns));
+    longest_ns = std::max(longest_ns, (connection->*stalled_ns)(now_ns));
   }
-  if (longest_ns < kStarvingNs) return;
-  NoteShedding();
-  size_t to_close = loop_.io().BuffersTotal(uring::BufferGroup::kOrigin) / 4;
-  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_close > 0;) {
+  if (longest_ns < kStalledNs) return;
+  const size_t quarter = loop_.io().BuffersTotal(group) / 4;
+  size_t to_shed = std::max<size_t>(quarter - std::min(quarter, loop_.io().BuffersFree(group)), 1);
+  for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_shed > 0;) {
     DownstreamConnection* next = ConnectionList::Next(*connection);
-    if (connection->StalledNs(now_ns) >= std::max(longest_ns / 2, kStarvingNs)) {
+    if ((connection->*stalled_ns)(now_ns) >= std::max(longest_ns / 2, kStalledNs)) {
       stats_->connections_shed.Add();
-      --to_close;
+      --to_shed;
       connection->NoteReason("edge.shed");
-      connection->Abort(true);  // what the kernel has still to send is of no use, either
+      (connection->*shed)();
     }
     connection = next;
   }

@@ -55,8 +55,12 @@ class Worker final : public Acceptor::Owner {
   static constexpr int64_t kEvictIdleNs = 1'000'000'000;
   // At the limit: how often to look for connections that have become idle for long enough.
   static constexpr int64_t kEvictIntervalNs = 100'000'000;
+  // When buffers run short: how often to look for peers that do not take what they were sent, and
+  // for how long they have not. It is the time in which an attacker can fill the pool.
+  static constexpr int64_t kShortIntervalNs = 20'000'000;
+  static constexpr int64_t kStalledNs = 500'000'000;
   // For how long connections may starve for buffers before those that hold many without using them
-  // are closed; and for how long a client has then not taken what it was sent.
+  // are closed.
   static constexpr int64_t kStarvingNs = 1'000'000'000;
   // While others take their place at once, the wait is halved each time, down to this.
   static constexpr int64_t kStarvingLeastNs = 10'000'000;
@@ -105,6 +109,10 @@ class Worker final : public Acceptor::Owner {
   bool BuffersScarce(uring::BufferGroup group) {
     return loop_.io().BuffersFree(group) * 2 < loop_.io().BuffersTotal(group);
   }
+  // Less than an eighth is free: what is left is for those who need one for a moment.
+  bool BuffersShort(uring::BufferGroup group) {
+    return loop_.io().BuffersFree(group) * 8 < loop_.io().BuffersTotal(group);
+  }
   uint64_t Random();
   // Now as an IMF-fixdate (RFC 9110, 5.6.7).
   std::string_view DateText();
@@ -126,6 +134,10 @@ class Worker final : public Acceptor::Owner {
   void ShedHoarders();
   void ShedHalfHeaders();
   void ShedStalled();
+  void ShedLongest(uring::BufferGroup group,
+                   int64_t (DownstreamConnection::*stalled_ns)(int64_t) const,
+                   void (DownstreamConnection::*shed)());
+  void ArmShedding();
   void PublishStats();
   void OnLogTimer();
 
@@ -151,6 +163,7 @@ class Worker final : public Acceptor::Owner {
   size_t evicted_closing_ = 0;           // evicted connections that still have a slot
   std::vector<ListenerSocket> waiting_;  // accepted sockets, oldest first
   uring::Timer starving_timer_{this, uring::BindTimer<&Worker::OnStarvingTimer>()};
+  uring::Timer short_timer_{this, uring::BindTimer<&Worker::ShedStalled>()};
   uring::Timer evict_timer_{this, uring::BindTimer<&Worker::OnEvictTimer>()};
   int64_t date_valid_until_ns_ = INT64_MIN;
   char date_text_[30];

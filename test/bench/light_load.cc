@@ -7,7 +7,11 @@
 // Content-Length. Large plain bodies are dropped in the kernel (MSG_TRUNC), not copied. One thread,
 // one epoll loop.
 //
-//   light_load PORT TARGET CONNECTIONS SECONDS plain|tls
+//   light_load PORT TARGET CONNECTIONS SECONDS plain|tls [REQUESTS_PER_SECOND]
+//
+// With a rate the loop is open: requests are due at even intervals and go out on whichever
+// connection is idle, and latency counts from when a request was due, so a stall is charged to all
+// who would have come during it.
 //
 // ends after SECONDS or at SIGINT and prints one line of JSON: responses, errors (a response that
 // is not 200, a connection that ends), p50_us, p99_us. It serves measuring only: wrk is what the
@@ -31,6 +35,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -49,6 +54,7 @@ constexpr int kEventsMax = 256;
 constexpr std::string_view kStatus = "HTTP/1.1 200 ";
 
 using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
 
 volatile std::sig_atomic_t interrupted = 0;
 
@@ -57,8 +63,8 @@ struct Connection {
   bssl::UniquePtr<SSL> ssl;
   bool in_body = false;
   uint64_t body_left = 0;
-  std::string head;  // the beginning of a response head that came in pieces
-  Clock::time_point sent_at;
+  std::string head;          // the beginning of a response head that came in pieces
+  Clock::time_point due_at;  // of the request under way
 };
 
 // Latencies in buckets of about 2 %: enough for a percentile, and no memory a request.
@@ -86,7 +92,9 @@ class Histogram {
 
 class Load {
  public:
-  Load(int port, std::string_view target, bool tls) : port_(port), tls_(tls) {
+  // `rate`: requests a second over all connections; 0: each sends as soon as it can.
+  Load(int port, std::string_view target, bool tls, int rate)
+      : port_(port), tls_(tls), interval_(rate > 0 ? std::chrono::nanoseconds(1s) / rate : 0ns) {
     request_ = "GET " + std::string(target) +
                " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) + "\r\n\r\n";
     if (tls_) context_.reset(SSL_CTX_new(TLS_method()));
@@ -103,11 +111,17 @@ class Load {
   ssize_t Read(Connection* connection, bool* dropped);
   void Consume(Connection* connection, std::string_view bytes);
   bool ParseHead(Connection* connection, std::string_view head);
+  void SendNext(Connection* connection);
+  void SendDue();
+  void CountLate();
   void Send(Connection* connection);
   void Fail(Connection* connection);
 
   const int port_;
   const bool tls_;
+  const std::chrono::nanoseconds interval_;  // between requests; 0: none
+  Clock::time_point due_;                    // the next request, if there is an interval
+  std::deque<Connection*> idle_;             // if there is an interval
   std::string request_;
   bssl::UniquePtr<SSL_CTX> context_;
   int epoll_ = -1;
@@ -153,12 +167,35 @@ bool Load::OpenOne(Connection* connection) {
 void Load::Run(std::chrono::seconds duration) {
   now_ = Clock::now();
   const Clock::time_point end = now_ + duration;
-  for (const auto& connection : connections_) Send(connection.get());
+  due_ = now_;
+  for (const auto& connection : connections_) SendNext(connection.get());
   epoll_event events[kEventsMax];
   while (now_ < end && interrupted == 0) {
-    const int count = epoll_wait(epoll_, events, kEventsMax, 100);
+    std::chrono::nanoseconds wait = 100ms;
+    if (interval_ > 0ns && !idle_.empty()) wait = std::clamp(due_ - now_, 0ns, wait);
+    const timespec timeout = {.tv_sec = 0, .tv_nsec = wait.count()};
+    const int count = epoll_pwait2(epoll_, events, kEventsMax, &timeout, nullptr);
     now_ = Clock::now();
     for (int i = 0; i < count; ++i) OnReadable(static_cast<Connection*>(events[i].data.ptr));
+    SendDue();
+  }
+  CountLate();
+}
+
+// Sends on this connection, at once or when the next request is due.
+void Load::SendNext(Connection* connection) {
+  if (interval_ > 0ns) return idle_.push_back(connection);
+  connection->due_at = now_;
+  Send(connection);
+}
+
+void Load::SendDue() {
+  if (interval_ == 0ns) return;
+  for (; due_ <= now_ && !idle_.empty(); due_ += interval_) {
+    Connection* connection = idle_.front();
+    idle_.pop_front();
+    connection->due_at = due_;
+    Send(connection);
   }
 }
 
@@ -213,8 +250,8 @@ void Load::Consume(Connection* connection, std::string_view bytes) {
   if (connection->body_left > 0) return;
   connection->in_body = false;
   ++responses_;
-  latencies_.Add(std::chrono::duration<double, std::micro>(now_ - connection->sent_at).count());
-  Send(connection);
+  latencies_.Add(std::chrono::duration<double, std::micro>(now_ - connection->due_at).count());
+  SendNext(connection);
 }
 
 bool Load::ParseHead(Connection* connection, std::string_view head) {
@@ -228,8 +265,20 @@ bool Load::ParseHead(Connection* connection, std::string_view head) {
          std::errc();
 }
 
+// What was due and has no response yet.
+void Load::CountLate() {
+  if (interval_ == 0ns) return;
+  const auto count = [this](Clock::time_point due) {
+    latencies_.Add(std::chrono::duration<double, std::micro>(now_ - due).count());
+  };
+  for (const auto& connection : connections_) {
+    if (std::find(idle_.begin(), idle_.end(), connection.get()) == idle_.end())
+      count(connection->due_at);
+  }
+  for (; due_ <= now_; due_ += interval_) count(due_);
+}
+
 void Load::Send(Connection* connection) {
-  connection->sent_at = now_;
   // A request is far smaller than a socket's buffer: it goes whole or not at all.
   const ssize_t sent =
       connection->ssl != nullptr
@@ -244,8 +293,9 @@ void Load::Fail(Connection* connection) {
   connection->fd = -1;
   connection->in_body = false;
   connection->head.clear();
+  std::erase(idle_, connection);
   if (!OpenOne(connection)) return;
-  Send(connection);
+  SendNext(connection);
 }
 
 void Load::Print() const {
@@ -265,17 +315,19 @@ int main(int argc, char** argv) {
   int port = 0;
   int connections = 0;
   int seconds = 0;
+  int rate = 0;
   const auto number = [](std::string_view text, int* value) {
     return std::from_chars(text.data(), text.data() + text.size(), *value).ec == std::errc() &&
            *value > 0;
   };
-  if (arguments.size() != 6 || !number(arguments[1], &port) ||
+  if (arguments.size() < 6 || arguments.size() > 7 || !number(arguments[1], &port) ||
       !number(arguments[3], &connections) || !number(arguments[4], &seconds) ||
-      (arguments[5] != "plain" && arguments[5] != "tls")) {
-    std::fprintf(stderr, "usage: light_load PORT TARGET CONNECTIONS SECONDS plain|tls\n");
+      (arguments[5] != "plain" && arguments[5] != "tls") ||
+      (arguments.size() == 7 && !number(arguments[6], &rate))) {
+    std::fprintf(stderr, "usage: light_load PORT TARGET CONNECTIONS SECONDS plain|tls [RATE]\n");
     return 2;
   }
-  edge::bench::Load load(port, arguments[2], arguments[5] == "tls");
+  edge::bench::Load load(port, arguments[2], arguments[5] == "tls", rate);
   if (!load.Open(connections)) {
     std::perror("light_load: cannot open its connections");
     return 1;

@@ -85,6 +85,9 @@ class EdgeTest(unittest.TestCase):
 
     def _stop_edge(self, edge):
         if edge.running:
+            # Whatever a test does to it. A sanitizer has memory of its own.
+            if not SANITIZER:
+                self.assertLessEqual(edge.peak_memory_bytes(), edge.memory_ceiling_bytes, "peak memory of edge")
             edge.sigint()
         self.assertEqual(edge.wait_exit(), 0, "exit status of edge")
 

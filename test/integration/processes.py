@@ -1,5 +1,6 @@
 """Programs that a test starts: each with its output in a file, stopped by its own pid, and never left behind."""
 
+import json
 import os
 import pathlib
 import re
@@ -141,6 +142,24 @@ class Edge(Process):
         """A field of smaps_rollup: Rss, Pss, Private_Dirty, ..."""
         rollup = pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text()
         return int(re.search(rf"^{field}:\s+(\d+) kB", rollup, re.M)[1]) * 1024
+
+    def access_log(self, count):
+        """The entries on its standard output (--access_log=-), parsed, when there are at least `count`."""
+        def lines():
+            whole = self.output.rpartition("\n")[0].splitlines()
+            return whole if len(whole) >= count else None
+
+        return [json.loads(line) for line in wait_until(lines, f"{count} lines of the access log")]
+
+    @property
+    def memory_ceiling_bytes(self):
+        """What its log promised at start."""
+        return float(re.search(r"edge: memory at most ([0-9.]+) MiB of edge's own", self.log)[1]) * 2**20
+
+    def peak_memory_bytes(self):
+        """The most that was ever resident, its text included. /proc keeps it, so no moment is missed."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) * 1024
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -67,6 +67,11 @@ class TlsSocket:
                 self._tls.write(data)
             self._flush()
 
+    @property
+    def tcp(self):
+        """The socket below, for bytes that are no records or not read as such."""
+        return self._socket
+
     def settimeout(self, seconds):
         self._socket.settimeout(seconds)
 

@@ -1,0 +1,115 @@
+"""Attacks by slowhttptest, and what a good client measures meanwhile.
+
+All sockets are in a network namespace of their own (enter_namespace), whose loopback has Ethernet's MTU: with the 64 KiB
+of the usual one every socket buffer takes megabytes, so responses fit into the kernel and no reader is ever slow.
+"""
+
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import struct
+import subprocess
+import time
+
+import measure
+
+CONNECTIONS = 4000
+CONNECTIONS_PER_SECOND = 2000
+MTU = 1500
+# The good client: an even rate, far below what any of the proxies could serve.
+GOOD_CONNECTIONS = 8
+GOOD_REQUESTS_PER_SECOND = 500
+GOOD_BODY_BYTES = 1024
+
+# Of slowhttptest: -i seconds between two pieces of a head or body, -s the length that is announced; -w and -y the
+# range of receive windows, -z bytes read every -n seconds.
+ATTACKS = {
+    "slow head": ("-H", "-i", "1"),
+    "slow body": ("-B", "-i", "1", "-s", "100000"),
+    "slow read": ("-X", "-w", "256", "-y", "512", "-n", "1", "-z", "16"),
+}
+SLOW_READ_BODY_BYTES = 262_144
+
+SIOCSIFFLAGS, SIOCSIFMTU = 0x8914, 0x8922
+IFF_UP_LOOPBACK = 0x1 | 0x8
+
+
+def enter_namespace(argv):
+    """Runs the program again in its own network namespace, unless it is there already."""
+    if os.environ.get("EDGE_BENCH_NAMESPACE") != "1":
+        os.environ["EDGE_BENCH_NAMESPACE"] = "1"
+        map_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+        os.execvp("unshare", ["unshare", "--net", *map_root, "--", *argv])
+    with socket.socket() as sock:
+        fcntl.ioctl(sock, SIOCSIFMTU, struct.pack("16si", b"lo", MTU))
+        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP_LOOPBACK))
+
+
+@dataclasses.dataclass
+class Window:
+    """What the good client saw."""
+
+    p50_ms: float
+    p99_ms: float
+    responses: int
+    errors: int
+    attackers: int  # connections that the attack had open at its best
+
+
+def make_urgent(pid):
+    """Real-time priority, so that what else the machine does is not in the latencies. False: not allowed."""
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(1))
+        return True
+    except PermissionError:
+        return False
+
+
+def open_connections(port):
+    """Established connections whose server's side is this port."""
+    count = 0
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state = line.split()[:4]
+        count += state == "01" and int(local.rpartition(":")[2], 16) == port
+    return count
+
+
+class Attack:
+    """A run of slowhttptest on one core."""
+
+    def __init__(self, name, port, core, seconds):
+        body = SLOW_READ_BODY_BYTES if name == "slow read" else GOOD_BODY_BYTES
+        command = ["slowhttptest", *ATTACKS[name], "-c", str(CONNECTIONS), "-r", str(CONNECTIONS_PER_SECOND), "-l",
+                   str(int(seconds) + 1), "-u", f"http://127.0.0.1:{port}/bytes/{body}"]
+        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+
+    def stop(self):
+        self.child.kill()
+        self.child.wait()
+
+
+def measure_window(light_load, port, core, seconds, urgent):
+    """The good client alone, or beside whatever attack runs."""
+    command = [light_load, str(port), f"/bytes/{GOOD_BODY_BYTES}", str(GOOD_CONNECTIONS), str(seconds), "plain",
+               str(GOOD_REQUESTS_PER_SECOND)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+    if urgent:
+        make_urgent(child.pid)
+    attackers = 0
+    deadline = time.monotonic() + seconds + measure.LOAD_TIMEOUT_S
+    while child.poll() is None:
+        attackers = max(attackers, open_connections(port) - GOOD_CONNECTIONS)
+        if time.monotonic() > deadline:
+            child.kill()
+            raise measure.Failed("the good client does not end")
+        time.sleep(0.25)
+    if child.returncode != 0:
+        raise measure.Failed("the good client cannot connect")
+    found = json.loads(child.stdout.read())
+    return Window(found["p50_us"] / 1000, found["p99_us"] / 1000, found["responses"], found["errors"], max(attackers, 0))
