@@ -308,9 +308,17 @@ class Run {
     }
     worker.BeginDrain();
     const bool calm = Calm(trouble_) || (trouble_ == Trouble::kHostile && !faulty_);
-    RunUntilFinished(worker, calm ? kCalmDrainNsMax : kDrainNsMax);
+    int64_t drain_ns = calm ? kCalmDrainNsMax : kDrainNsMax;
+    // Closed in the middle of a drain as well.
+    if (trouble_ == Trouble::kHostile && faulty_) {
+      drain_ns = world_.random.Between(0, world_.random.Chance(0.5) ? kSecond : kDrainNsMax);
+    }
+    RunUntilFinished(worker, drain_ns);
     if (worker.finished()) return;
+    // Hostile clients make it as long as they like.
     if (Calm(trouble_)) ledger_->Violation("the drain does not come to its end");
+    world_.coverage.Count("closed in a drain");
+    closed_in_drain_ = true;
     worker.CloseAll();
     RunUntilFinished(worker, kCloseNsMax);
     if (!worker.finished()) ledger_->Violation("closing does not come to its end");
@@ -368,7 +376,7 @@ class Run {
   }
 
   void JudgeHostile() {
-    if (!faulty_) {
+    if (!faulty_ && !closed_in_drain_) {
       for (const auto& client : hostile_clients_) client->JudgeEnd(result_.retries > 0);
     }
     for (const std::string& violation : hostile_ledger_->violations()) {
@@ -422,6 +430,7 @@ class Run {
   std::array<int, 2> listener_fds_{};
   uint32_t body_buffer_bytes_ = 0;
   bool logs_ = false;
+  bool closed_in_drain_ = false;
   int64_t start_ns_ = 0;
   HostileScenario hostile_;
   std::unique_ptr<HostileLedger> hostile_ledger_;

@@ -60,6 +60,7 @@ void ExpectCoverage(const Coverage& coverage) {
                            "connections evicted",
                            "access log lines dropped",
                            "stopped at once",
+                           "closed in a drain",
                            "client time-outs"}) {
     expect(what);
   }
