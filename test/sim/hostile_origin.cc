@@ -129,7 +129,7 @@ void HostileOrigin::Connection::Begin(Endpoint* endpoint, const Pace& pace) {
   if (choice == 0) return Close();
   if (choice == 1) return Abort();
   std::string bytes = MakeHonestAnswer(++origin_.keys_, "GET", false, random()).bytes;
-  if (choice == 2) Mutate(MessageKind::kResponse, bytes, bytes, random());
+  if (choice == 2) Mutate(MessageKind::kResponse, bytes, std::string(bytes), random());
   Emit(bytes);
 }
 
@@ -400,7 +400,7 @@ void HostileOrigin::Connection::DisturbIdle(uint64_t number) {
   }
   if (choice == 2) return Emit("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n");
   std::string bytes = MakeHonestAnswer(++origin_.keys_, "GET", false, random()).bytes;
-  if (choice == 3) Mutate(MessageKind::kResponse, bytes, bytes, random());
+  if (choice == 3) Mutate(MessageKind::kResponse, bytes, std::string(bytes), random());
   Emit(bytes);
 }
 

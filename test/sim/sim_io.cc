@@ -307,6 +307,12 @@ void SimIo::Post(Pending& pending, Completion completion) {
   }
   // The completions of one operation keep their order.
   pending.visible_ns = std::max(pending.visible_ns, now_ns() + delay_ns);
+  // A reset is told once, and what a receive finds afterwards looks like an orderly end. A kernel
+  // posts completions as it finds out, so the send that was told is not overtaken by that.
+  const Pending* send = Find(files_.at(pending.fd)->send);
+  if (send != nullptr && send->done && completion.result <= 0) {
+    pending.visible_ns = std::max(pending.visible_ns, send->visible_ns);
+  }
   const Entry entry{pending.serial, completion};
   if (pending.visible_ns == now_ns() && pending.posts_scheduled == 0) return MakeVisible(entry);
   ++pending.posts_scheduled;
