@@ -261,6 +261,42 @@ TEST_F(SimIoTest, SendThatMeetsTheResetSwallowsItsError) {
   EXPECT_EQ(receive.last(), 0) << "as Linux does: it looks like an orderly end";
 }
 
+// A reset is told once; who was not told sees an orderly end, but not before the other was told.
+TEST(SimIoOrderTest, EndBehindAResetDoesNotOvertakeTheSendThatWasTold) {
+  int sends_told = 0;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    World world(seed);
+    SimNetwork network(&world);
+    SimIo io(&network, {});
+    const int listener = io.AddListener(network.Listen(SimAddress(1, 80), 16));
+    Endpoint* peer = nullptr;
+    network.Connect(SimAddress(2, 1), SimAddress(1, 80),
+                    [&](int, Endpoint* endpoint) { peer = endpoint; });
+    const auto turns = [&](int count) {
+      while (count-- > 0 && io.Turn(kMs) == 0) io.Dispatch(SIZE_MAX);
+    };
+    turns(10);
+    ASSERT_NE(peer, nullptr);
+    const int fd = io.AcceptNow(listener);
+    peer->Abort();
+    turns(10);
+    world.faults.late_completion = 0.5;
+    world.faults.late_ns_max = 3 * kMs;
+    Recorder send;
+    Recorder receive;
+    iovec part{.iov_base = const_cast<char*>("x"), .iov_len = 1};
+    io.Send(fd, std::span(&part, 1), send.operation);
+    io.RecvOnce(fd, BufferGroup::kHead, true, receive.operation);
+    while (receive.completions.empty()) turns(1);
+    if (receive.last() == 0) {
+      EXPECT_EQ(send.last(), -ECONNRESET) << "seed " << seed;
+      ++sends_told;
+    }
+    while (send.completions.empty()) turns(1);
+  }
+  EXPECT_GT(sends_told, 20);
+}
+
 TEST_F(SimIoTest, ClosingWithUnreadBytesResetsThePeer) {
   const int fd = Connected(peer_);
   peer_.Write("unread");
