@@ -259,7 +259,8 @@ void Exchange::ReceiveResponse() {
   upstream_->NoteResponseSize(size);
   const Socket::ReceiveMode mode = NextReceive(origin, client, upstream_->large_responses());
   origin.Receive(mode);
-  if (mode == Socket::ReceiveMode::kOff) {
+  // With bytes left it is the client that is waited for; the origin may have nothing more to say.
+  if (mode == Socket::ReceiveMode::kOff || !origin.input().empty()) {
     upstream_->deadline().Clear();
   } else {
     upstream_->deadline().Set(

@@ -34,6 +34,42 @@ class Client final : public sim::SimPeer {
   std::string received_;
 };
 
+// Answers the first bytes of each connection with `answer`, and says no more.
+class Origin final : private sim::Listener::Observer {
+ public:
+  Origin(sim::World* world, sim::Listener* listener, std::string answer)
+      : world_(world), listener_(listener), answer_(std::move(answer)) {
+    listener->set_observer(this);
+  }
+
+ private:
+  class Connection final : public sim::SimPeer {
+   public:
+    Connection(sim::World* world, std::string_view answer)
+        : SimPeer(world, sim::Random(1)), answer_(answer) {}
+
+   private:
+    void OnBytes(std::string_view) override {
+      Write(answer_);
+      answer_ = {};
+    }
+    void OnEnd(int) override { Close(); }
+    std::string_view answer_;
+  };
+
+  void OnPending() override {
+    while (sim::Endpoint* endpoint = listener_->Accept()) {
+      connections_.push_back(std::make_unique<Connection>(world_, answer_));
+      connections_.back()->Attach(endpoint, {});
+    }
+  }
+
+  sim::World* const world_;
+  sim::Listener* const listener_;
+  const std::string answer_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+};
+
 TEST(WorkerTest, HoardersGiveWayWhenOnlyTheKernelHasBuffersLeft) {
   sim::World world(1);
   world.shape.buffer_bytes_min = world.shape.buffer_bytes_max = 256 << 10;
@@ -199,6 +235,51 @@ TEST_F(ProxyHeaderTest, AClientThatHasGoneAlreadyIsNotOneThatMayNot) {
   EXPECT_TRUE(client.ended());
   EXPECT_EQ(errors(ProxyProtocolError::kSourceNotAllowed), 0u);
   EXPECT_EQ(stats_.accept_errors.Read(), 1u);
+}
+
+// The origin has sent everything, and waits for the client like everybody else.
+TEST(WorkerTest, SlowReaderIsNoTimeOutOfItsOrigin) {
+  sim::World world(1);
+  world.shape.buffer_bytes_min = world.shape.buffer_bytes_max = 4 << 10;
+  sim::SimNetwork network(&world);
+  sim::SimIo io(&network, {.origin = {512, 4096}});
+  const uring::SocketAddress server = sim::SimAddress(1, 80);
+  const uring::SocketAddress address = sim::SimAddress(50, 80);
+  // More than waits in the output, by less than the queue of the origin's connection holds.
+  const size_t body_bytes = Transport::kOutputBytesMax + (32 << 10);
+  const std::string head =
+      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body_bytes) + "\r\n\r\n";
+  Origin origin(&world, network.Listen(address, 16), head + std::string(body_bytes, 'b'));
+  auto settings = std::make_shared<Settings>();
+  settings->upstreams = {{.name = "origin", .address = address}};
+  settings->max_connections = 16;
+  settings->upstream_timeout_ns = kSecond;
+  WorkerStats stats;
+  WorkerOptions options;
+  options.settings = std::move(settings);
+  options.listeners = {{.fd = io.AddListener(network.Listen(server, 16)), .tls = false}};
+  options.stats = &stats;
+  Worker worker(&io, &world.scheduler.clock(), std::move(options));
+  worker.Start();
+  const auto run = [&](int64_t ns) {
+    const int64_t end_ns = world.scheduler.NowNs() + ns;
+    while (world.scheduler.NowNs() < end_ns) ASSERT_EQ(worker.RunTurn(end_ns), 0);
+  };
+
+  Client client(&world, sim::Random(1));
+  network.Connect(sim::SimAddress(2, 1), server, [&](int error, sim::Endpoint* endpoint) {
+    ASSERT_EQ(error, 0);
+    client.Attach(endpoint, {.read_bytes_max = 4096, .read_gap_ns_max = 100 * kMs});
+  });
+  client.Write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  run(50 * kSecond);
+  EXPECT_GT(client.received().size(), body_bytes);
+  EXPECT_FALSE(client.ended());
+  EXPECT_EQ(stats.upstream_errors[static_cast<size_t>(UpstreamError::kIdleTimeout)].Read(), 0u);
+
+  worker.CloseAll();
+  run(kSecond);
+  EXPECT_TRUE(worker.finished());
 }
 
 }  // namespace

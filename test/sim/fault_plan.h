@@ -9,6 +9,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
 #include "test/sim/random.h"
 
@@ -22,6 +24,7 @@ struct FaultPlan {
   double short_send = 0;        // a send completes although only a part has been taken
   double multishot_ends = 0;    // a good completion is the last of its multishot operation
   double no_buffers = 0;        // ENOBUFS although buffers are free
+  double nothing_now = 0;       // RecvNow finds nothing although bytes have come
   double end_with_buffer = 0;   // a receive returns 0 or an error together with a buffer
   double wrong_hint = 0;        // Completion::bytes_left is the opposite of the truth
   double late_completion = 0;   // a completion is seen up to late_ns_max later
@@ -44,16 +47,28 @@ struct FaultPlan {
   // idle may be closed for it.
   double accept_shortage = 0;
   double accept_aborted = 0;  // ECONNABORTED; the connection is lost
+  double accept_fails = 0;    // another error of accept(2); the connection is lost
   double connect_refused = 0;
   double connect_unreachable = 0;  // EHOSTUNREACH
   double connect_no_port = 0;      // EADDRNOTAVAIL: the origin has no part in it
+  double connect_fails = 0;        // another error of connect(2), at once
   double connect_timed_out = 0;    // ETIMEDOUT, after connect_late_ns_max
   double connect_late = 0;         // succeeds, up to connect_late_ns_max later
   int64_t connect_late_ns_max = 0;
   double open_socket_fails = 0;   // EMFILE, ENFILE, ENOBUFS or ENOMEM
+  double receive_fails = 0;       // an error although the connection lives on for the peer
+  double send_fails = 0;          // ... of which a part may have been taken
+  double shutdown_fails = 0;      // the connection is reset just before
   double reset = 0;               // a connection is reset at a transfer of bytes, on both sides
-  double peer_address_fails = 0;  // ENOTCONN
+  double peer_address_fails = 0;  // ENOTCONN, for the name of either end
+  double refuse_handshakes_fails = 0;  // EPERM
+  double acknowledged_unknown = 0;     // BytesAcknowledged cannot be found out
   size_t descriptors_max = SIZE_MAX;
+
+  // The name of a knob, as it is above.
+  static std::string_view NameOf(double FaultPlan::*knob);
+  // The names of all knobs.
+  static std::vector<std::string_view> Names();
 
   // All that is to be hidden, and everything; each knob off, low or high as `random` says.
   static FaultPlan Hidden(Random& random);

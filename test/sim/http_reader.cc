@@ -177,7 +177,9 @@ bool HttpReader::OnField() {
   if (value.starts_with(' ')) value.remove_prefix(1);
   if (value != absl::StripAsciiWhitespace(value)) return Fail(absl::StrCat("white space: ", line_));
   for (const char c : value) {
-    if ((c < ' ' && c != '\t') || c == 0x7f) return Fail("control character in a field");
+    // From 0x80 on it is obs-text (RFC 9110, 5.5).
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    if (control && c != '\t') return Fail("control character in a field");
   }
   std::string name = absl::AsciiStrToLower(line_.substr(0, colon));
   if (state_ == State::kTrailers) {

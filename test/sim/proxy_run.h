@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "test/sim/coverage.h"
 #include "test/sim/scenario.h"
 
 namespace edge::sim {
@@ -34,6 +35,7 @@ struct ProxyRun {
   uint64_t cut = 0;
   uint64_t retries = 0;
   uint64_t reuses = 0;
+  Coverage coverage;
 };
 
 // Everything follows from the seed and the kind of trouble. `verbose` writes the trace to standard

@@ -92,10 +92,11 @@ struct OriginScript {
 
 // What kind of trouble a scenario has.
 enum class Trouble : uint8_t {
-  kNone,    // no faults, everybody behaves
-  kHidden,  // faults of the kernel that are to be hidden; everybody behaves
-  kPeers,   // the same, and peers misbehave
-  kAny,     // every fault, and peers misbehave
+  kNone,     // no faults, everybody behaves
+  kHidden,   // faults of the kernel that are to be hidden; everybody behaves
+  kPeers,    // the same, and peers misbehave
+  kAny,      // every fault, and peers misbehave
+  kHostile,  // the same, and peers break HTTP: hostile_scenario.h
 };
 
 struct Scenario {

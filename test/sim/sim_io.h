@@ -39,6 +39,8 @@ struct SimIoOptions {
   SimBufferOptions body{16, 16384};
   SimBufferOptions origin{64, 4096};
   size_t submission_entries = 1024;
+  // Of completions that wait to be dispatched; more of them overflow.
+  size_t completion_entries = SIZE_MAX;
 };
 
 class SimIo final : public uring::Io {
@@ -173,6 +175,9 @@ class SimIo final : public uring::Io {
 
   World& world() { return network_->world(); }
   const FaultPlan& faults() { return world().faults; }
+  bool Occurs(double FaultPlan::*knob) { return world().Occurs(knob, random_); }
+  // Why there is no descriptor.
+  int Shortage();
   int64_t now_ns() { return world().scheduler.NowNs(); }
 
   File& FileOf(int fd, const char* what);
@@ -208,6 +213,7 @@ class SimIo final : public uring::Io {
   SimNetwork* const network_;
   Random random_;
   const size_t submission_entries_;
+  const size_t completion_entries_;
   int handle_;
   SimBuffers buffers_;
   std::string scratch_;

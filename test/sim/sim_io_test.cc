@@ -261,6 +261,42 @@ TEST_F(SimIoTest, SendThatMeetsTheResetSwallowsItsError) {
   EXPECT_EQ(receive.last(), 0) << "as Linux does: it looks like an orderly end";
 }
 
+// A reset is told once; who was not told sees an orderly end, but not before the other was told.
+TEST(SimIoOrderTest, EndBehindAResetDoesNotOvertakeTheSendThatWasTold) {
+  int sends_told = 0;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    World world(seed);
+    SimNetwork network(&world);
+    SimIo io(&network, {});
+    const int listener = io.AddListener(network.Listen(SimAddress(1, 80), 16));
+    Endpoint* peer = nullptr;
+    network.Connect(SimAddress(2, 1), SimAddress(1, 80),
+                    [&](int, Endpoint* endpoint) { peer = endpoint; });
+    const auto turns = [&](int count) {
+      while (count-- > 0 && io.Turn(kMs) == 0) io.Dispatch(SIZE_MAX);
+    };
+    turns(10);
+    ASSERT_NE(peer, nullptr);
+    const int fd = io.AcceptNow(listener);
+    peer->Abort();
+    turns(10);
+    world.faults.late_completion = 0.5;
+    world.faults.late_ns_max = 3 * kMs;
+    Recorder send;
+    Recorder receive;
+    iovec part{.iov_base = const_cast<char*>("x"), .iov_len = 1};
+    io.Send(fd, std::span(&part, 1), send.operation);
+    io.RecvOnce(fd, BufferGroup::kHead, true, receive.operation);
+    while (receive.completions.empty()) turns(1);
+    if (receive.last() == 0) {
+      EXPECT_EQ(send.last(), -ECONNRESET) << "seed " << seed;
+      ++sends_told;
+    }
+    while (send.completions.empty()) turns(1);
+  }
+  EXPECT_GT(sends_told, 20);
+}
+
 TEST_F(SimIoTest, ClosingWithUnreadBytesResetsThePeer) {
   const int fd = Connected(peer_);
   peer_.Write("unread");
@@ -447,6 +483,118 @@ TEST_F(SimIoTest, OverflowHoldsCompletionsBackForATurnAndEndsMultishots) {
   ReturnBuffers(receive);
 }
 
+TEST_F(SimIoTest, FullQueueHoldsCompletionsBackUntilThereIsRoom) {
+  MakeIo({.completion_entries = 2});
+  const int fd = Connected(peer_);
+  Recorder receive;
+  Recorder send;
+  Recorder connect;
+  const uring::SocketAddress nobody = SimAddress(9, 9);
+  io_->Connect(io_->OpenSocket(AF_INET), nobody, connect.operation);
+  io_->RecvOnce(fd, BufferGroup::kHead, false, receive.operation);
+  Send(fd, "bytes", send);
+  peer_.Write("hello");
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(io_->Turn(kMs), 0);
+  EXPECT_EQ(io_->Dispatch(SIZE_MAX), 2u);
+  EXPECT_EQ(io_->Dispatch(SIZE_MAX), 0u);
+  EXPECT_EQ(io_->Turn(kMs), 0);
+  EXPECT_EQ(io_->Dispatch(SIZE_MAX), 1u);
+  EXPECT_GT(io_->counters().completion_overflows, 0u);
+  EXPECT_EQ(receive.last(), 5);
+  EXPECT_EQ(send.last(), 5);
+  EXPECT_EQ(connect.last(), -ECONNREFUSED);
+  ReturnBuffers(receive);
+}
+
+TEST_F(SimIoTest, TransfersFailWithoutAResetAsThePlanSays) {
+  const int fd = Connected(peer_);
+  Recorder receive;
+  Recorder send;
+  world_.faults.receive_fails = world_.faults.send_fails = 1;
+  io_->RecvOnce(fd, BufferGroup::kHead, false, receive.operation);
+  Send(fd, "bytes", send);
+  peer_.Write("hello");
+  Run();
+  EXPECT_LT(receive.last(), 0);
+  EXPECT_LT(send.last(), 0);
+  EXPECT_FALSE(peer_.end.has_value());
+  EXPECT_EQ(world_.coverage.of("receive_fails"), 1u);
+  EXPECT_EQ(world_.coverage.of("send_fails"), 1u);
+  // The connection is still there, and so are the bytes.
+  world_.faults = {};
+  io_->RecvOnce(fd, BufferGroup::kHead, false, receive.operation);
+  Run();
+  ASSERT_EQ(receive.last(), 5);
+  EXPECT_EQ(Bytes(receive.completions.back()), "hello");
+  ReturnBuffers(receive);
+}
+
+TEST_F(SimIoTest, ReceiveNowMayFindNothingAsThePlanSays) {
+  MakeIo({.head = {128, 4096}});
+  const int fd = Connected(peer_);
+  peer_.Write("hello");
+  Run();
+  const BufferId buffer = io_->TakeBuffer(BufferGroup::kHead);
+  ASSERT_TRUE(buffer.valid());
+  Recorder receive;
+  world_.faults.nothing_now = 1;
+  io_->RecvNow(fd, std::span(&buffer, 1), receive.operation);
+  Run();
+  EXPECT_EQ(receive.last(), -EAGAIN);
+  world_.faults = {};
+  io_->RecvNow(fd, std::span(&buffer, 1), receive.operation);
+  Run();
+  EXPECT_EQ(receive.last(), 5);
+  io_->ReturnBuffer(buffer);
+}
+
+TEST_F(SimIoTest, ShutdownMayComeTooLateAsThePlanSays) {
+  const int fd = Connected(peer_);
+  Recorder receive;
+  io_->RecvOnce(fd, BufferGroup::kHead, false, receive.operation);
+  Run(1);
+  world_.faults.shutdown_fails = 1;
+  EXPECT_EQ(io_->ShutdownSend(fd), -ENOTCONN);
+  Run();
+  EXPECT_EQ(receive.last(), -ECONNRESET);
+  EXPECT_EQ(peer_.end, ECONNRESET);
+}
+
+TEST_F(SimIoTest, CallsFailAsThePlanSays) {
+  const int fd = Connected(peer_);
+  world_.faults.acknowledged_unknown = world_.faults.refuse_handshakes_fails = 1;
+  world_.faults.connect_fails = 1;
+  Recorder send;
+  Send(fd, "bytes", send);
+  Run();
+  EXPECT_EQ(send.last(), 5);
+  EXPECT_EQ(io_->BytesAcknowledged(fd), 0u);
+  const int listener = io_->AddListener(network_.Listen(SimAddress(1, 81), 16));
+  EXPECT_EQ(io_->RefuseHandshakes(listener), -EPERM);
+  const int other = io_->OpenSocket(AF_INET);
+  ASSERT_GE(other, 0);
+  Recorder connect;
+  const uring::SocketAddress address = SimAddress(1, 81);
+  io_->Connect(other, address, connect.operation);
+  Run();
+  EXPECT_LT(connect.last(), 0);
+  // A connection that fails while it is accepted is lost.
+  world_.faults.accept_fails = 1;
+  Recorder accept;
+  io_->AcceptMultishot(listener, accept.operation);
+  network_.Connect(SimAddress(2, 2), address, [](int, Endpoint*) {});
+  Run();
+  EXPECT_LT(accept.last(), 0);
+  EXPECT_FALSE(accept.completions.back().more);
+}
+
+TEST_F(SimIoTest, EveryKnobHasItsName) {
+  const std::vector<std::string_view> names = FaultPlan::Names();
+  EXPECT_EQ(names.size(), std::set<std::string_view>(names.begin(), names.end()).size());
+  EXPECT_EQ(FaultPlan::NameOf(&FaultPlan::send_fails), "send_fails");
+  EXPECT_EQ(FaultPlan::NameOf(&FaultPlan::acknowledged_unknown), "acknowledged_unknown");
+}
+
 TEST_F(SimIoTest, PollReportsReadinessUntilCancelled) {
   const int fd = Connected(peer_);
   Recorder poll;
@@ -476,6 +624,26 @@ TEST_F(SimIoDeathTest, BytesOfASendMayNotChange) {
   EXPECT_DEATH(Run(), "changed while it was in flight");
   --body[4999];
   Run();
+}
+
+TEST_F(SimIoDeathTest, BufferOfASendMayNotBeReturned) {
+  world_.shape.buffer_bytes_min = world_.shape.buffer_bytes_max = 1000;
+  MakeIo({.head = {128, 4096}});  // more than the first window takes
+  const int fd = Connected(peer_);
+  const BufferId buffer = io_->TakeBuffer(BufferGroup::kHead);
+  ASSERT_TRUE(buffer.valid());
+  const auto* data = reinterpret_cast<const char*>(io_->BufferData(buffer));
+  Recorder send;
+  Send(fd, {data, 4096}, send);
+  ASSERT_EQ(io_->Turn(0), 0);
+  EXPECT_DEATH(
+      {
+        io_->ReturnBuffer(buffer);
+        Run();
+      },
+      "changed while it was in flight|use-after-poison");
+  Run();
+  io_->ReturnBuffer(buffer);
 }
 
 TEST_F(SimIoDeathTest, IovecMayNotChangeBeforeTheTurn) {

@@ -116,6 +116,20 @@ void Endpoint::Abort() {
   received_.Clear();
 }
 
+void Endpoint::Break() {
+  CHECK(!closed_);
+  if (reset_) return;
+  reset_ = true;
+  to_send_.Clear();
+  error_ = ECONNRESET;
+  Scheduler& scheduler = network_->world().scheduler;
+  scheduler.After(0, [this] {
+    if (observer_ != nullptr) observer_->OnReadable();
+    if (observer_ != nullptr) observer_->OnWritable();
+  });
+  scheduler.After(latency_ns_, [other = other_] { other->OnReset(); });
+}
+
 void Endpoint::SendReset() {
   if (reset_) return;
   reset_ = true;
@@ -151,7 +165,7 @@ void Endpoint::Transfer() {
     world.scheduler.After(latency_ns_, [this] { OnReset(); });
     return;
   }
-  if (random.Chance(world.faults.reset)) {
+  if (world.Occurs(&FaultPlan::reset, random)) {
     other_->OnReset();
     OnReset();
     return;

@@ -69,6 +69,8 @@ class Endpoint {
   void Close();
   // The same with a reset (SO_LINGER of zero).
   void Abort();
+  // The network resets the connection, on both sides. Observers are told by an event.
+  void Break();
 
   int id() const { return id_; }
   bool reset() const { return reset_; }

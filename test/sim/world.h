@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "test/sim/coverage.h"
 #include "test/sim/fault_plan.h"
 #include "test/sim/random.h"
 #include "test/sim/scheduler.h"
@@ -24,10 +25,18 @@ struct World {
     trace.Add(scheduler.NowNs(), what, fields);
   }
 
+  // Whether the fault happens now. Counted, by the knob's name.
+  bool Occurs(double FaultPlan::*knob, Random& random) {
+    if (!random.Chance(faults.*knob)) return false;
+    coverage.Count(FaultPlan::NameOf(knob));
+    return true;
+  }
+
   Random random;  // forked by the parts, drawn from by the scenario
   Scheduler scheduler;
   Trace trace;
   FaultPlan faults;
+  Coverage coverage;
   NetworkShape shape;
   std::vector<SimIo*> ios;  // by the handle of their doorbell; nullptr when freed
 };
