@@ -76,6 +76,7 @@ class HostileClient final : public SimPeer, private HttpReader::Handler {
   size_t paused_for_ = SIZE_MAX;  // piece that is being waited with
   bool continue_read_ = false;
   bool stalled_ = false;
+  bool reset_ = false;
   size_t answered_ = 0;
   std::vector<bool> from_origin_;  // by number of the request
   // Of the response that is being read.
