@@ -5,6 +5,34 @@
 #include "absl/log/check.h"
 
 namespace edge::proxy {
+namespace {
+
+// What has run out, and is not there a moment later, either.
+bool IsShortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+// Of the connection that would have been accepted, which is gone: accept(2) says to try again.
+bool IsOfTheConnection(int error) {
+  switch (error) {
+    case ECONNABORTED:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case EPERM:
+    case EPROTO:
+    case ETIMEDOUT:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
 
 Acceptor::Acceptor(uring::Loop* loop, Owner* owner, const ListenerSocket& listener)
     : loop_(loop), owner_(owner), listener_(listener) {}
@@ -40,12 +68,12 @@ void Acceptor::OnAccept(const uring::Completion& completion) {
     loop_->io().CloseSocket(completion.result);
   } else if (completion.result >= 0) {
     Hand(completion.result);
-  } else if (error != ECANCELED && error != EAGAIN && error != EINTR && error != ECONNABORTED) {
+  } else if (error != ECANCELED && error != EAGAIN && error != EINTR && !IsOfTheConnection(error)) {
     owner_->OnAcceptFailed(error);
   }
   if (completion.more) return;
   if (stopped_) return FinishDrain();
-  if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+  if (IsShortage(error)) {
     loop_->timers().Start(backoff_, loop_->now_ns() + kBackoffNs);
     return;
   }
@@ -82,7 +110,7 @@ void Acceptor::Stop() {
 void Acceptor::FinishDrain() {
   while (!discarding_) {
     const int fd = loop_->io().AcceptNow(listener_.fd);
-    if (fd == -ECONNABORTED || fd == -EINTR) continue;
+    if (fd == -EINTR || (fd < 0 && IsOfTheConnection(-fd))) continue;
     if (fd < 0) break;
     Hand(fd);
   }

@@ -228,11 +228,12 @@ void Exchange::OnClientDeadline() {
 }
 
 int64_t Exchange::UploadStalledNs(int64_t now_ns) const {
-  return upstream_ != nullptr ? upstream_->transport().SendingNs(now_ns) : 0;
+  // What a tunnel carries has its own pace, and its own time-out.
+  const bool waits = upstream_ != nullptr && response_state_ != ResponseState::kTunnel;
+  return waits ? upstream_->transport().SendingNs(now_ns) : 0;
 }
 
 void Exchange::ShedUpload() {
-  if (response_state_ == ResponseState::kTunnel) return client_->Abort(true);
   ReplyError({.status = 503,
               .error = "proxy_internal_error",
               .details = "the origin does not read, and no memory is left to wait for it"});

@@ -289,14 +289,14 @@ void Worker::ShedHalfHeaders() {
 // what is uploaded to them, and then no client is heard. So before that those who have waited for
 // longest for such a peer are ended.
 void Worker::ShedStalled() {
-  ShedLongest(uring::BufferGroup::kOrigin, &DownstreamConnection::StalledNs,
+  ShedLongest(uring::BufferGroup::kOrigin, kStalledNs, &DownstreamConnection::StalledNs,
               &DownstreamConnection::ShedReader);
-  ShedLongest(uring::BufferGroup::kHead, &DownstreamConnection::UploadStalledNs,
+  ShedLongest(uring::BufferGroup::kHead, kStalledOriginNs, &DownstreamConnection::UploadStalledNs,
               &DownstreamConnection::ShedUpload);
 }
 
 // Until a quarter of the group's buffers is free.
-void Worker::ShedLongest(uring::BufferGroup group,
+void Worker::ShedLongest(uring::BufferGroup group, int64_t least_ns,
                          int64_t (DownstreamConnection::*stalled_ns)(int64_t) const,
                          void (DownstreamConnection::*shed)()) {
   if (!BuffersShort(group)) return;
@@ -306,12 +306,12 @@ void Worker::ShedLongest(uring::BufferGroup group,
        connection = ConnectionList::Next(*connection)) {
     longest_ns = std::max(longest_ns, (connection->*stalled_ns)(now_ns));
   }
-  if (longest_ns < kStalledNs) return;
+  if (longest_ns < least_ns) return;
   const size_t quarter = loop_.io().BuffersTotal(group) / 4;
   size_t to_shed = std::max<size_t>(quarter - std::min(quarter, loop_.io().BuffersFree(group)), 1);
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_shed > 0;) {
     DownstreamConnection* next = ConnectionList::Next(*connection);
-    if ((connection->*stalled_ns)(now_ns) >= std::max(longest_ns / 2, kStalledNs)) {
+    if ((connection->*stalled_ns)(now_ns) >= std::max(longest_ns / 2, least_ns)) {
       stats_->connections_shed.Add();
       --to_shed;
       connection->NoteReason("edge.shed");

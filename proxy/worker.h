@@ -59,6 +59,8 @@ class Worker final : public Acceptor::Owner {
   // for how long they have not. It is the time in which an attacker can fill the pool.
   static constexpr int64_t kShortIntervalNs = 20'000'000;
   static constexpr int64_t kStalledNs = 500'000'000;
+  // The same of an origin, which is none: clients that hoard go before those who wait for one.
+  static constexpr int64_t kStalledOriginNs = 2'000'000'000;
   // For how long connections may starve for buffers before those that hold many without using them
   // are closed.
   static constexpr int64_t kStarvingNs = 1'000'000'000;
@@ -134,7 +136,7 @@ class Worker final : public Acceptor::Owner {
   void ShedHoarders();
   void ShedHalfHeaders();
   void ShedStalled();
-  void ShedLongest(uring::BufferGroup group,
+  void ShedLongest(uring::BufferGroup group, int64_t least_ns,
                    int64_t (DownstreamConnection::*stalled_ns)(int64_t) const,
                    void (DownstreamConnection::*shed)());
   void ArmShedding();

@@ -17,7 +17,10 @@ import time
 import measure
 
 CONNECTIONS = 4000
-CONNECTIONS_PER_SECOND = 2000
+CONNECTIONS_PER_SECOND = 4000
+# How long an attack may take to open them before the window begins. With the window it is less than the 10 s after which
+# edge ends a slow head.
+OPEN_SECONDS_MAX = 4
 MTU = 1500
 # The good client: an even rate, far below what any of the proxies could serve.
 GOOD_CONNECTIONS = 8
@@ -84,9 +87,15 @@ class Attack:
     def __init__(self, name, port, core, seconds):
         body = SLOW_READ_BODY_BYTES if name == "slow read" else GOOD_BODY_BYTES
         command = ["slowhttptest", *ATTACKS[name], "-c", str(CONNECTIONS), "-r", str(CONNECTIONS_PER_SECOND), "-l",
-                   str(int(seconds) + 1), "-u", f"http://127.0.0.1:{port}/bytes/{body}"]
+                   str(int(seconds) + OPEN_SECONDS_MAX + 1), "-u", f"http://127.0.0.1:{port}/bytes/{body}"]
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                       stderr=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+
+    def wait_until_open(self, port):
+        """Until all are open, or some seconds have passed: some proxies close those that attack."""
+        deadline = time.monotonic() + OPEN_SECONDS_MAX
+        while open_connections(port) < 0.95 * CONNECTIONS and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def stop(self):
         self.child.kill()

@@ -144,6 +144,11 @@ void SimIo::Step(Pending& pending) {
   }
 }
 
+// accept(2): Linux passes on what the network has to say of the new connection.
+int SimIo::AcceptError() {
+  return OneOf({EPERM, EPROTO, ENETDOWN, EHOSTUNREACH, ETIMEDOUT}, random_);
+}
+
 void SimIo::StepAccept(Pending& pending) {
   Listener* listener = files_.at(pending.fd)->listener;
   while (!pending.done && listener->pending()) {
@@ -155,9 +160,8 @@ void SimIo::StepAccept(Pending& pending) {
       return End(pending, -ECONNABORTED);
     }
     if (Occurs(&FaultPlan::accept_fails)) {
-      // accept(2): Linux passes on what the network has to say of the new connection.
       endpoint->Abort();
-      return End(pending, -OneOf({EPERM, EPROTO, ENETDOWN, EHOSTUNREACH, ETIMEDOUT}, random_));
+      return End(pending, -AcceptError());
     }
     const int fd = NewFile();
     files_[fd]->endpoint = endpoint;

@@ -178,6 +178,7 @@ class SimIo final : public uring::Io {
   bool Occurs(double FaultPlan::*knob) { return world().Occurs(knob, random_); }
   // Why there is no descriptor.
   int Shortage();
+  int AcceptError();
   int64_t now_ns() { return world().scheduler.NowNs(); }
 
   File& FileOf(int fd, const char* what);

@@ -273,6 +273,10 @@ int SimIo::AcceptNow(int listener_fd) {
     endpoint->Abort();
     return -ECONNABORTED;
   }
+  if (Occurs(&FaultPlan::accept_fails)) {
+    endpoint->Abort();
+    return -AcceptError();
+  }
   const int fd = NewFile();
   files_[fd]->endpoint = endpoint;
   endpoint->set_observer(files_[fd].get());
