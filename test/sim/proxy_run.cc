@@ -217,6 +217,16 @@ class Run {
                                   &settings->connect_timeout_ns, &settings->upstream_timeout_ns}) {
         if (random.Chance(0.3)) *timeout_ns = kMs + static_cast<int64_t>(random.Skewed(kSecond));
       }
+      for (int64_t* life_ns : {&settings->connection_age_max_ns, &settings->response_time_max_ns}) {
+        if (random.Chance(0.2)) *life_ns = kMs + static_cast<int64_t>(random.Skewed(10 * kSecond));
+      }
+      if (random.Chance(0.2)) {
+        settings->connection_requests_max = 1 + static_cast<uint32_t>(random.Below(8));
+      }
+      if (random.Chance(0.5)) {
+        settings->client_rate_min = static_cast<uint32_t>(random.Skewed(1 << 20));
+      }
+      if (random.Chance(0.2)) settings->policy.request_body_bytes_max = random.Skewed(100'000);
     }
     if (trouble_ == Trouble::kHostile) RandomiseHttp(*settings);
     stats_ = std::make_unique<proxy::WorkerStats>();
