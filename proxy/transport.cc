@@ -53,6 +53,7 @@ void Transport::StartTls(std::unique_ptr<tls::Session> session) {
 int Transport::Connect(const uring::SocketAddress& address) {
   if (const int error = socket_.Connect(address); error != 0) return error;
   Reset();
+  send_started_ns_ = loop_->now_ns();  // the socket counts its connect as a send
   return 0;
 }
 

@@ -295,7 +295,7 @@ void Worker::ShedStalled() {
               &DownstreamConnection::ShedUpload);
 }
 
-// Until a quarter of the group's buffers is free.
+// A few at a time: each costs the kernel some 20 us, and others wait.
 void Worker::ShedLongest(uring::BufferGroup group, int64_t least_ns,
                          int64_t (DownstreamConnection::*stalled_ns)(int64_t) const,
                          void (DownstreamConnection::*shed)()) {
@@ -307,8 +307,7 @@ void Worker::ShedLongest(uring::BufferGroup group, int64_t least_ns,
     longest_ns = std::max(longest_ns, (connection->*stalled_ns)(now_ns));
   }
   if (longest_ns < least_ns) return;
-  const size_t quarter = loop_.io().BuffersTotal(group) / 4;
-  size_t to_shed = std::max<size_t>(quarter - std::min(quarter, loop_.io().BuffersFree(group)), 1);
+  size_t to_shed = kShedMax;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_shed > 0;) {
     DownstreamConnection* next = ConnectionList::Next(*connection);
     if ((connection->*stalled_ns)(now_ns) >= std::max(longest_ns / 2, least_ns)) {

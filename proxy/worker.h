@@ -57,7 +57,8 @@ class Worker final : public Acceptor::Owner {
   static constexpr int64_t kEvictIntervalNs = 100'000'000;
   // When buffers run short: how often to look for peers that do not take what they were sent, and
   // for how long they have not. It is the time in which an attacker can fill the pool.
-  static constexpr int64_t kShortIntervalNs = 20'000'000;
+  static constexpr int64_t kShortIntervalNs = 5'000'000;
+  static constexpr size_t kShedMax = 16;
   static constexpr int64_t kStalledNs = 500'000'000;
   // The same of an origin, which is none: clients that hoard go before those who wait for one.
   static constexpr int64_t kStalledOriginNs = 2'000'000'000;

@@ -187,7 +187,7 @@ class UnreadFloodTest(FloodTest):
                 return connection.respond()
             hold.wait(10 * harness.TIMEOUT_S)
 
-        edge = self.start_edge(*SMALL, "--max_connections=300", "--access_log=-",
+        edge = self.start_edge("--buffers=128", "--body_buffers=16", "--max_connections=300", "--access_log=-",
                                upstream=self.start_raw_origin(script).url)
         for _ in range(60):
             client = self.connect(edge.port)
