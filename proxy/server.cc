@@ -280,10 +280,17 @@ uint64_t Server::MemoryCeiling() const {
     worker += (connections + settings_->upstream_idle_max) *
               uring::Slab<UpstreamConnection>::slot_bytes();
   }
-  worker += uint64_t{config_.buffers} * config_.buffer_size +
-            uint64_t{config_.body_buffers} * config_.body_buffer_size;
+  const uint64_t pools = uint64_t{config_.buffers} * config_.buffer_size +
+                         uint64_t{config_.body_buffers} * config_.body_buffer_size;
+  worker += pools;
   if (tls_ != nullptr) {
-    worker += connections * kTlsSessionBytes + tls::RecordPoolLimits{}.bytes_max();
+    // A record that has come in part, and one of edge's own text, for each; and records of what is
+    // in buffers, which are kept until the kernel has taken them. Those of small pieces are small,
+    // of large ones they are longer by a twelfth at most.
+    worker +=
+        connections * (kTlsSessionBytes + tls::kRecordBlockBytes[2] + tls::kRecordBlockBytes[1]);
+    worker += pools + pools / 12;
+    worker += tls::RecordPoolLimits{}.bytes_max();
   }
   if (settings_->access_log) worker += AccessLogBuffer::kBatches * LogBatch::kBytes;
   return worker * cpus_.size();

@@ -13,8 +13,10 @@ using uring::BufferGroup;
 using uring::BufferId;
 using uring::Socket;
 
-// The plaintext of one TLS record (RFC 8446, 5.1).
+// The plaintext of one TLS record (RFC 8446, 5.1), and what sealing adds to it: 22 bytes, or 29
+// with TLS 1.2.
 constexpr size_t kRecordBytesMax = 16384;
+constexpr size_t kRecordOverheadMax = 64;
 
 }  // namespace
 
@@ -196,26 +198,34 @@ void Transport::StartSend() {
     DropParts();
     return owner_->OnOutputFailed(EPROTO);
   }
+  if (finish_output_ && tls_->handshake_done && part_count_ == 0) tls_->session->Close();
   if (!CiphertextLeft()) return;
-  const size_t count = tls_->session->FillIovec(tls_->records, kOutputBytesMax);
+  const size_t count =
+      tls_->session->FillIovec(tls_->records, kOutputBytesMax + kPartsMax * kRecordOverheadMax);
   socket_.Send(std::span(tls_->records.data(), count));
 }
 
-// Seals what is queued into records.
+// Seals what is queued into records, unless records of before are still on their way.
 bool Transport::EncryptParts() {
-  if (part_count_ == 0 || !tls_->handshake_done) return true;
+  if (part_count_ == 0 || !tls_->handshake_done || tls_->sealed_count > 0) return true;
   if (tls_->session->state() == tls::Session::State::kFailed) {
     // The alert goes out; the end of the input tells the owner.
     DropParts();
     return true;
   }
   const bool ok = tls_->session->Writev(std::span(parts_.data(), part_count_));
-  for (int i = 0; i < part_count_; ++i) {
-    if (part_buffers_[i].valid()) loop_->buffers().Unref(part_buffers_[i]);
-  }
+  tls_->sealed_buffers = part_buffers_;
+  tls_->sealed_count = part_count_;
   part_count_ = 0;
   tls_->records_plaintext = output_bytes_;
   return ok;
+}
+
+void Transport::LetGoOfSealed() {
+  for (int i = 0; i < tls_->sealed_count; ++i) {
+    if (tls_->sealed_buffers[i].valid()) loop_->buffers().Unref(tls_->sealed_buffers[i]);
+  }
+  tls_->sealed_count = 0;
 }
 
 void Transport::OnSent(Socket&, int32_t result) {
@@ -233,6 +243,7 @@ void Transport::OnSent(Socket&, int32_t result) {
     if (!CiphertextLeft()) {
       output_bytes_ -= tls_->records_plaintext;
       tls_->records_plaintext = 0;
+      LetGoOfSealed();
     }
   }
   StartSend();
@@ -270,12 +281,16 @@ void Transport::DropParts() {
   }
   part_count_ = 0;
   output_bytes_ = 0;
-  if (tls_ != nullptr) tls_->records_plaintext = 0;
+  if (tls_ == nullptr) return;
+  tls_->records_plaintext = 0;
+  LetGoOfSealed();
 }
 
 void Transport::FinishOutput() {
   if (!open() || output_failed_) return;
-  if (tls_ != nullptr && tls_->handshake_done) {
+  // Behind records that are on their way there may be parts that are not sealed yet; then the
+  // close_notify comes behind those, see StartSend.
+  if (tls_ != nullptr && tls_->handshake_done && tls_->sealed_count == 0) {
     if (!EncryptParts()) return;
     tls_->session->Close();
     Flush();

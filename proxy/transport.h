@@ -127,6 +127,7 @@ class Transport final : private uring::Socket::Owner {
   void StartSend();
   void DropParts();
   void PopParts(size_t bytes);
+  void LetGoOfSealed();
   void EndInput(InputEnd end);
 
   // What a TLS connection needs besides.
@@ -140,7 +141,12 @@ class Transport final : private uring::Socket::Owner {
     // this.
     std::array<iovec, kPartsMax> records;
     size_t records_plaintext = 0;  // how many of output_bytes_ are in records already
-    bool plaintext_left = false;   // the session holds more than there was room for
+    // What the records were sealed from. Kept until the kernel has them, though nobody reads it any
+    // more: so the records of those who do not read can take no more memory than the buffers have,
+    // and the worker sees the buffers run short.
+    std::array<uring::BufferId, kPartsMax> sealed_buffers;
+    uint8_t sealed_count = 0;
+    bool plaintext_left = false;  // the session holds more than there was room for
     bool decrypting = false;
     bool receive_ended = false;  // the socket ended while ciphertext waited
     int receive_error = 0;

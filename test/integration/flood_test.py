@@ -155,16 +155,19 @@ class UnreadFloodTest(FloodTest):
                 sender.join()
 
     def test_responses_that_nobody_reads(self):
-        edge = self.start_edge(*SMALL, "--max_connections=300", upstream=self.start_large_origin().url)
-        clients = []
-        for _ in range(290):
-            clients.append(self.connect(edge.port, receive_buffer=4096, segment=536))
-            clients[-1].send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
-        for _ in range(5):
-            self.assertEqual(harness.get(edge.port).status, 200)
-        for client in clients:
-            client.reset()
-        self.wait_for_active(edge, lambda active: active == 0, "no connection left")
+        for tls in (False, True):
+            with self.subTest(tls=tls):
+                edge = self.start_edge(*SMALL, "--max_connections=300", upstream=self.start_large_origin().url)
+                port = edge.tls_port if tls else edge.port
+                clients = []
+                for _ in range(290):
+                    clients.append(self.connect(port, tls=tls, receive_buffer=4096, segment=536))
+                    clients[-1].send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+                for _ in range(5):
+                    self.assertEqual(harness.get(port, tls=tls).status, 200)
+                for client in clients:
+                    client.reset()
+                self.wait_for_active(edge, lambda active: active == 0, "no connection left")
 
     def test_readers_that_stall_give_way_before_they_hold_all_buffers(self):
         """They come at a rate at which there is time to tell them from others."""
