@@ -73,6 +73,8 @@ constexpr std::array<Row, kReasonCount> kTable = {{
 
     {Reason::kHeadTooLarge, {"head.too_large", 431, "RFC 6585 5", "head over the limit"}},
     {Reason::kFieldsTooMany, {"head.fields_too_many", 431, "RFC 6585 5", "too many fields"}},
+    {Reason::kHeadTooLargeToForward,
+     {"head.too_large_to_forward", 431, "RFC 6585 5", "the head is too large to forward"}},
     {Reason::kSpaceBeforeFirstField,
      {"head.space_before_first_field", 400, "RFC 9112 2.2", "white space before the first field"}},
     {Reason::kFieldFold, {"head.field.fold", 400, "RFC 9112 5.2", "folded field line"}},
@@ -138,6 +140,8 @@ constexpr std::array<Row, kReasonCount> kTable = {{
     {Reason::kSwitchingIncomplete,
      {"response.switching.incomplete", 0, "RFC 9110 7.8",
       "101 without Connection: upgrade and Upgrade"}},
+    {Reason::kInterimTooMany,
+     {"response.interim.too_many", 0, "RFC 9110 15.2", "too many interim responses"}},
 
     {Reason::kBodyTooLarge,
      {"request.body.too_large", 413, "RFC 9110 15.5.14", "request body over the limit"}},

@@ -51,6 +51,7 @@ enum class Reason : uint8_t {
   // Field lines of a head.
   kHeadTooLarge,           // head_bytes_max passed
   kFieldsTooMany,          // fields_max passed
+  kHeadTooLargeToForward,  // with what edge adds it would pass what can be written
   kSpaceBeforeFirstField,  // white space between start line and first field
   kFieldFold,              // obs-fold: a field line that starts with white space
   kFieldNameEmpty,         // ":" without a name
@@ -89,6 +90,7 @@ enum class Reason : uint8_t {
   kInterimWithLength,          // 1xx with Content-Length or Transfer-Encoding
   kSwitchingUnasked,           // 101 although no upgrade was asked for
   kSwitchingIncomplete,        // 101 without `Connection: upgrade` and `Upgrade`
+  kInterimTooMany,             // interim_responses_max passed
 
   kBodyTooLarge,  // request_body_bytes_max passed
 

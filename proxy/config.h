@@ -56,6 +56,11 @@ struct Config {
   absl::Duration idle_timeout;
   absl::Duration connect_timeout;
   absl::Duration upstream_timeout;
+  // 0: as header_timeout, idle_timeout, idle_timeout and upstream_timeout.
+  absl::Duration tls_handshake_timeout;
+  absl::Duration request_body_timeout;
+  absl::Duration response_write_timeout;
+  absl::Duration upstream_first_byte_timeout;
   std::vector<std::string> proxy_protocol_from;  // CIDR blocks that may send PROXY headers
   std::vector<std::string> trusted_proxies;      // CIDR blocks whose X-Forwarded-* are kept
   std::string forwarded_fields = "replace";      // of other clients: replace, append or drop

@@ -45,7 +45,7 @@ void DownstreamConnection::Adopt(int fd, std::unique_ptr<tls::Session> session,
 void DownstreamConnection::AwaitClient(State state) {
   state_ = state;
   worker_->busy_connections().PushNewest(*this);
-  deadline_.Set(worker_->loop().now_ns() + worker_->settings().header_timeout_ns);
+  deadline_.Set(worker_->loop().now_ns() + worker_->settings().TlsHandshakeTimeoutNs());
   transport_.Receive(Socket::ReceiveMode::kMultishot);
 }
 

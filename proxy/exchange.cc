@@ -22,8 +22,8 @@ Exchange::Exchange(Worker* worker, DownstreamConnection* connection)
       earned_received_(connection->transport().bytes_received()),
       // What was sent before is no progress of this exchange; the SYN counts as one byte.
       acknowledged_(connection->transport().bytes_sent() + 1),
-      sending_(worker->settings().idle_timeout_ns, worker->settings().client_rate_min),
-      reading_(worker->settings().idle_timeout_ns, worker->settings().client_rate_min),
+      sending_(worker->settings().RequestBodyTimeoutNs(), worker->settings().client_rate_min),
+      reading_(worker->settings().ResponseWriteTimeoutNs(), worker->settings().client_rate_min),
       request_parser_(&worker->settings().policy),
       response_parser_(&worker->settings().policy),
       output_(&worker->loop().buffers()) {

@@ -146,9 +146,11 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool AnswersNothing() const;
   void PumpResponse();
   void ReceiveResponse();
+  void WaitForOrigin();
   int64_t ResponseEndsNs() const;
   void EndResponse();
   void OnOriginRefused(http::Reason reason);
+  void OnHeadTooLargeToForward();
   void CountUpstreamError(UpstreamError error);
   void OnOriginFailed(UpstreamError error, std::string_view details);
   bool MayRetry() const;

@@ -117,22 +117,20 @@ void Exchange::ReplyConnectFailed() {
 
 void Exchange::OnUpstreamReady() {
   if (!WriteRequestHead()) {
-    request_state_ = RequestState::kAbandoned;
     if (!upstream_->output().large()) {
+      request_state_ = RequestState::kAbandoned;
       CountUpstreamError(UpstreamError::kLocalLimit);
       return ReplyError({.status = 503,
                          .error = "proxy_internal_error",
                          .details = "no memory left for a large request head"});
     }
-    return ReplyError({.status = 431,
-                       .error = "http_request_error",
-                       .details = "the request head is too large to forward"});
+    return Refuse(http::Reason::kHeadTooLargeToForward);
   }
   response_state_ = ResponseState::kHead;
   origin_cut_ = false;
   response_.Bind(response_block_.bytes);
   response_parser_.Start(&response_, request_.method, request_.upgrade);
-  upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+  WaitForOrigin();
   if (upstream_->transport().receive_mode() == Socket::ReceiveMode::kOff) {
     upstream_->ReceiveHead();
   }
@@ -229,7 +227,7 @@ void Exchange::EndRequest() {
   // From now on the client is waited for only if it has to read.
   awaits_body_ = false;
   WaitForClient();
-  upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+  WaitForOrigin();
   origin.Flush();
   // Back to what a connection between requests has.
   client_->transport().Receive(Socket::ReceiveMode::kMultishot);
@@ -248,7 +246,7 @@ void Exchange::ReceiveRequest() {
   awaits_body_ = mode != Socket::ReceiveMode::kOff && !waits_for_leave;
   WaitForClient();
   if (!awaits_body_) {
-    upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+    WaitForOrigin();
   } else if (response_state_ == ResponseState::kHead) {
     upstream_->deadline().Clear();
   }

@@ -68,7 +68,7 @@ void Exchange::OnUpstreamOutputFailed(int error) {
     awaits_body_ = false;
     WaitForClient();
     client_->transport().Receive(Socket::ReceiveMode::kOff);
-    upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+    WaitForOrigin();
   }
   Transport& origin = upstream_->transport();
   if (response_state_ == ResponseState::kHead && origin.input_ended() && origin.input().empty()) {
@@ -84,6 +84,14 @@ void Exchange::OnUpstreamDeadline() {
     return OnOriginFailed(UpstreamError::kResponseTimeout, "the response takes too long");
   }
   return OnOriginFailed(UpstreamError::kIdleTimeout, "the origin stopped in the middle");
+}
+
+// Sets the time by which the origin has to answer, or to go on with its answer.
+void Exchange::WaitForOrigin() {
+  const Settings& settings = worker_->settings();
+  upstream_->deadline().Set(now_ns() + (response_state_ == ResponseState::kHead
+                                            ? settings.UpstreamFirstByteTimeoutNs()
+                                            : settings.upstream_timeout_ns));
 }
 
 // The latest time for its last byte; of the first byte's for this.
@@ -147,7 +155,7 @@ bool Exchange::AnswersNothing() const {
 // 1xx: passed on to a client that can know it (RFC 9110, 15.2). False: the exchange has failed.
 bool Exchange::ForwardInterim() {
   if (++interim_responses_ > worker_->settings().policy.interim_responses_max) {
-    OnOriginFailed(UpstreamError::kInvalidResponse, "too many interim responses");
+    OnOriginRefused(http::Reason::kInterimTooMany);
     return false;
   }
   if (request_.version == http::Version::kHttp11) {
@@ -155,8 +163,7 @@ bool Exchange::ForwardInterim() {
     const auto head = output_.CommitWhat(
         [&](std::span<char> room) { return http::SerializeResponse(response_, forwarding, room); });
     if (!head.has_value()) {
-      OnOriginFailed(output_.large() ? UpstreamError::kInvalidResponse : UpstreamError::kLocalLimit,
-                     "an interim response is too large to forward");
+      OnHeadTooLargeToForward();
       return false;
     }
     client_->transport().Write(*head);
@@ -166,7 +173,7 @@ bool Exchange::ForwardInterim() {
   const bool leave = response_.status == 100;
   response_.Clear();
   response_parser_.Start(&response_, request_.method, request_.upgrade);
-  upstream_->deadline().Set(now_ns() + worker_->settings().upstream_timeout_ns);
+  WaitForOrigin();
   if (leave && request_state_ == RequestState::kBody &&
       client_->transport().receive_mode() != Socket::ReceiveMode::kOff) {
     // It may send now: from here on the client is waited for.
@@ -191,8 +198,7 @@ bool Exchange::OnResponseHead() {
       [&](std::span<char> room) { return http::SerializeResponse(response_, forwarding, room); },
       /*reserve=*/kEmptyChunkedBytes);
   if (!head.has_value()) {
-    OnOriginFailed(output_.large() ? UpstreamError::kInvalidResponse : UpstreamError::kLocalLimit,
-                   "the response head is too large to forward");
+    OnHeadTooLargeToForward();
     return false;
   }
   status_ = response_.status;
@@ -312,6 +318,11 @@ bool Exchange::MayRetry() const {
 void Exchange::OnOriginRefused(http::Reason reason) {
   worker_->stats().refusals[static_cast<size_t>(reason)].Add();
   return OnOriginFailed(UpstreamError::kInvalidResponse, http::Describe(reason).id);
+}
+
+void Exchange::OnHeadTooLargeToForward() {
+  if (output_.large()) return OnOriginRefused(http::Reason::kHeadTooLargeToForward);
+  return OnOriginFailed(UpstreamError::kLocalLimit, "no memory left for a large response head");
 }
 
 void Exchange::OnOriginFailed(UpstreamError error, std::string_view details) {

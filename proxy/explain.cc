@@ -120,11 +120,6 @@ std::string_view PartName(Explanation::Part part) {
 }
 
 void AppendRefusal(const Explanation& explanation, std::string_view bytes, std::string* out) {
-  if (explanation.too_large_to_forward) {
-    absl::StrAppend(out,
-                    "part: head\nstatus: 431\ntext: the request head is too large to forward\n");
-    return;
-  }
   const http::ReasonInfo& info = http::Describe(explanation.reason);
   const size_t offset = std::min(static_cast<size_t>(explanation.offset), bytes.size());
   const size_t near = offset - std::min(offset, kNearBytes);
@@ -181,7 +176,8 @@ absl::StatusOr<Explanation> ExplainRequest(std::string_view bytes, const Config&
     std::optional<std::string> forwarded = ForwardedHead(head, config, *trusted);
     if (!forwarded.has_value()) {
       explanation.verdict = Explanation::Verdict::kRefused;
-      explanation.too_large_to_forward = true;
+      explanation.reason = http::Reason::kHeadTooLargeToForward;
+      explanation.offset = progress.consumed;
       return explanation;
     }
     explanation.forwarded_head = *std::move(forwarded);

@@ -33,8 +33,7 @@ struct Explanation {
   // kRefused: where; kIncomplete: what is not whole.
   Part part = Part::kHead;
   http::Reason reason = http::Reason::kNone;  // kRefused
-  uint64_t offset = 0;                // kRefused: of the refused byte, from the first byte given
-  bool too_large_to_forward = false;  // kRefused for no reason of the parser's
+  uint64_t offset = 0;  // kRefused: of the refused byte, from the first byte given
 
   size_t request_bytes = 0;  // kAccepted: head and body; what follows is another request
   std::string framing;       // of the body, as text

@@ -150,6 +150,11 @@ absl::Status Server::PrepareSettings() {
   settings_->idle_timeout_ns = absl::ToInt64Nanoseconds(config_.idle_timeout);
   settings_->connect_timeout_ns = absl::ToInt64Nanoseconds(config_.connect_timeout);
   settings_->upstream_timeout_ns = absl::ToInt64Nanoseconds(config_.upstream_timeout);
+  settings_->tls_handshake_timeout_ns = absl::ToInt64Nanoseconds(config_.tls_handshake_timeout);
+  settings_->request_body_timeout_ns = absl::ToInt64Nanoseconds(config_.request_body_timeout);
+  settings_->response_write_timeout_ns = absl::ToInt64Nanoseconds(config_.response_write_timeout);
+  settings_->upstream_first_byte_timeout_ns =
+      absl::ToInt64Nanoseconds(config_.upstream_first_byte_timeout);
   settings_->upstream_idle_timeout_ns = absl::ToInt64Nanoseconds(config_.upstream_idle_timeout);
   settings_->upstream_age_max_ns = absl::ToInt64Nanoseconds(config_.upstream_age_max);
   if (config_.connection_age_max > absl::ZeroDuration()) {

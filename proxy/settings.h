@@ -23,6 +23,11 @@ struct Settings {
   int64_t idle_timeout_ns = 60'000'000'000;
   int64_t connect_timeout_ns = 5'000'000'000;
   int64_t upstream_timeout_ns = 60'000'000'000;
+  // 0: as the one that its accessor falls back to.
+  int64_t tls_handshake_timeout_ns = 0;
+  int64_t request_body_timeout_ns = 0;
+  int64_t response_write_timeout_ns = 0;
+  int64_t upstream_first_byte_timeout_ns = 0;
   int64_t upstream_idle_timeout_ns = 60'000'000'000;
   int64_t upstream_age_max_ns = 3'600'000'000'000;
   int64_t connection_age_max_ns = INT64_MAX;  // of clients
@@ -34,6 +39,20 @@ struct Settings {
   uint32_t upstream_idle_max = 1024;
   uint32_t max_connections = 65536;  // per worker
   bool access_log = false;
+
+  int64_t TlsHandshakeTimeoutNs() const {
+    return tls_handshake_timeout_ns > 0 ? tls_handshake_timeout_ns : header_timeout_ns;
+  }
+  int64_t RequestBodyTimeoutNs() const {
+    return request_body_timeout_ns > 0 ? request_body_timeout_ns : idle_timeout_ns;
+  }
+  int64_t ResponseWriteTimeoutNs() const {
+    return response_write_timeout_ns > 0 ? response_write_timeout_ns : idle_timeout_ns;
+  }
+  int64_t UpstreamFirstByteTimeoutNs() const {
+    return upstream_first_byte_timeout_ns > 0 ? upstream_first_byte_timeout_ns
+                                              : upstream_timeout_ns;
+  }
 };
 
 }  // namespace edge::proxy

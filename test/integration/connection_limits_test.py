@@ -139,6 +139,50 @@ class LifetimeTest(harness.EdgeTest):
         self.assertEqual(edge.metrics().value("edge_upstream_errors_total", kind="response_timeout"), 1)
 
 
+class SeparateTimeoutsTest(harness.EdgeTest):
+    """Each has a clock and a flag of its own: the one that is short ends what it is for, and nothing else."""
+
+    def never(self, connection):
+        connection.read_request()
+        connection.at_eof()
+
+    def test_handshake(self):
+        edge = self.start_edge("--tls_handshake_timeout=300ms")
+        client = self.connect(edge.tls_port)
+        client.read_to_eof()
+        self.assertEqual(edge.metrics().value("edge_tls_handshake_failures_total"), 1)
+
+    def test_request_body(self):
+        edge = self.start_edge("--request_body_timeout=300ms", upstream=self.start_raw_origin().url)
+        client = self.connect(edge.port)
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+        self.assertEqual(client.read_response("POST").status, 408)
+
+    def test_response_write(self):
+        origin = self.start_raw_origin(harness.serve(lambda request: harness.ok(request, b"x" * (8 << 20))))
+        edge = self.start_edge("--response_write_timeout=300ms", upstream=origin.url)
+        client = self.connect(edge.port, receive_buffer=4096, segment=536)
+        client.send(GET)
+        harness.wait_until(lambda: edge.metrics().value("edge_client_timeouts_total") == 1, "it is given up")
+
+    def test_first_byte(self):
+        edge = self.start_edge("--upstream_first_byte_timeout=300ms", upstream=self.start_raw_origin(self.never).url)
+        self.assertEqual(harness.get(edge.port).status, 504)
+        self.assertEqual(edge.metrics().value("edge_upstream_errors_total", kind="first_byte_timeout"), 1)
+
+    def test_between_bytes(self):
+        def stop(connection):
+            connection.read_request()
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
+            connection.at_eof()
+
+        edge = self.start_edge("--upstream_first_byte_timeout=600s", "--upstream_timeout=300ms",
+                               upstream=self.start_raw_origin(stop).url)
+        with self.assertRaises(harness.IncompleteMessage):
+            harness.get(edge.port)
+        self.assertEqual(edge.metrics().value("edge_upstream_errors_total", kind="idle_timeout"), 1)
+
+
 class SlowClientTest(harness.EdgeTest):
     FLAGS = ("--idle_timeout=1s", "--client_rate_min=1000")
 

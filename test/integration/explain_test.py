@@ -164,12 +164,14 @@ class ExplainTest(harness.EdgeTest):
         request = "GET / HTTP/1.1\r\nHost: " + "a" * 32_700 + "\r\n\r\n"
         status, said, head = self.explain(request)
         self.assertEqual((status, said["verdict"], said["status"], head), (1, "refused", "431", b""))
+        self.assertEqual(said["reason"], "head.too_large_to_forward")
         edge = self.start_edge(upstream=self.start_raw_origin().url)
         client = self.connect(edge.port)
         client.send(request)
         response = client.read_response()
         self.assertEqual(response.status, 431)
-        self.assertIn(f'details="{said["text"]}"', response.fields.get("Proxy-Status"))
+        self.assertIn(f'details="{said["reason"]}"', response.fields.get("Proxy-Status"))
+        self.assertEqual(edge.metrics().value("edge_refusals_total", reason=said["reason"]), 1)
 
     def test_input_is_bounded(self):
         done = self.run_explain(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n" + bytes(17 << 20))

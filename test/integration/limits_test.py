@@ -53,7 +53,7 @@ ENDLESS_RESPONSE_HEADS = {
     "large fields": (RESPONSE, lambda: repeated(LARGE_FIELD), "head.too_large"),
     "cookies": (RESPONSE, lambda: numbered("Set-Cookie: a{}=b\r\n"), "head.fields_too_many"),
     "fields of a 103": (b"HTTP/1.1 103 Early\r\n", lambda: numbered("Link: <{}>\r\n"), "head.fields_too_many"),
-    "interim responses": (b"", lambda: repeated(b"HTTP/1.1 103 Early\r\n\r\n"), "too many interim responses"),
+    "interim responses": (b"", lambda: repeated(b"HTTP/1.1 103 Early\r\n\r\n"), "response.interim.too_many"),
     "empty lines": (b"", lambda: repeated(b"\r\n"), "response.line.malformed"),
 }
 ENDLESS_RESPONSE_BODIES = {
