@@ -22,8 +22,6 @@ bool IsOfTheConnection(int error) {
     case ENETUNREACH:
     case ENONET:
     case ENOPROTOOPT:
-    case EOPNOTSUPP:
-    case EPERM:
     case EPROTO:
     case ETIMEDOUT:
       return true;
@@ -64,16 +62,18 @@ void Acceptor::Resume() {
 
 void Acceptor::OnAccept(const uring::Completion& completion) {
   const int error = -completion.result;
+  bool backs_off = false;
   if (completion.result >= 0 && discarding_) {
     loop_->io().CloseSocket(completion.result);
   } else if (completion.result >= 0) {
     Hand(completion.result);
   } else if (error != ECANCELED && error != EAGAIN && error != EINTR && !IsOfTheConnection(error)) {
-    owner_->OnAcceptFailed(error);
+    owner_->OnAcceptFailed(IsShortage(error));
+    backs_off = true;
   }
   if (completion.more) return;
   if (stopped_) return FinishDrain();
-  if (IsShortage(error)) {
+  if (backs_off) {
     loop_->timers().Start(backoff_, loop_->now_ns() + kBackoffNs);
     return;
   }

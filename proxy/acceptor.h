@@ -23,8 +23,9 @@ class Acceptor {
    public:
     virtual ~Owner() = default;
     virtual void OnAccepted(const ListenerSocket& accepted) = 0;
-    // EMFILE, ENFILE, ENOBUFS, ENOMEM and the like: something should be closed.
-    virtual void OnAcceptFailed(int error) = 0;
+    // Nothing more is accepted for a while. `shortage`: descriptors or memory have run out, so that
+    // something should be closed.
+    virtual void OnAcceptFailed(bool shortage) = 0;
   };
 
   // `listener` is a socket of this worker alone (SO_REUSEPORT); owned until Close.

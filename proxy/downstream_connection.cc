@@ -79,6 +79,8 @@ void DownstreamConnection::ReadProxyHeader() {
   worker_->stats().proxy_headers[static_cast<size_t>(header.version)].Add();
   input.Consume(header.bytes);
   client_source_ = header.addresses.has_value() ? ClientSource::kHeader : ClientSource::kUnknown;
+  // Not the balancer itself, but somebody whom it does not name.
+  if (!header.addresses.has_value() && !header.local) trusted_proxy_ = false;
   if (header.addresses.has_value()) {
     SetClient(header.addresses->source.ToSocketAddress());
     destination_ = header.addresses->destination;
@@ -285,6 +287,17 @@ void DownstreamConnection::NoteReason(std::string_view id) {
   if (exchange_ != nullptr) exchange_->NoteReason(id);
 }
 
+int64_t DownstreamConnection::StalledNs(int64_t now_ns) const {
+  const bool holds =
+      transport_.OutputHolds(uring::BufferGroup::kOrigin) ||
+      (exchange_ != nullptr && exchange_->ResponseHolds(uring::BufferGroup::kOrigin));
+  return holds ? transport_.SendingNs(now_ns) : 0;
+}
+
+int64_t DownstreamConnection::TunnelStalledNs(int64_t now_ns) const {
+  return state_ == State::kExchange ? exchange_->TunnelStalledNs(now_ns) : 0;
+}
+
 int64_t DownstreamConnection::UploadStalledNs(int64_t now_ns) const {
   return state_ == State::kExchange ? exchange_->UploadStalledNs(now_ns) : 0;
 }
@@ -302,7 +315,8 @@ void DownstreamConnection::OnTransportClosed() {
 size_t DownstreamConnection::HoardedBytes() const {
   const bool behind = state_ == State::kExchange &&
                       (exchange_->request_state() == Exchange::RequestState::kWaiting ||
-                       exchange_->request_state() == Exchange::RequestState::kDone);
+                       exchange_->request_state() == Exchange::RequestState::kDone ||
+                       exchange_->request_state() == Exchange::RequestState::kAbandoned);
   // What a tunnel carries is not behind anything.
   const bool tunnel = behind && exchange_->response_state() == Exchange::ResponseState::kTunnel;
   return behind && !tunnel ? transport_.bytes_held() : 0;

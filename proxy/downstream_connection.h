@@ -90,11 +90,12 @@ class DownstreamConnection final : private Transport::Owner {
     return state_ == State::kProxyHeader && !transport_.input().empty();
   }
   // For how long the client has not taken all of what is being sent to it; 0: nothing is.
-  int64_t StalledNs(int64_t now_ns) const { return transport_.SendingNs(now_ns); }
+  int64_t StalledNs(int64_t now_ns) const;
   // Ends a client that has stalled; what the kernel has still to send is of no use, either.
   void ShedReader() { Abort(true); }
   // For how long the origin has not taken all of what is being sent to it for this client.
   int64_t UploadStalledNs(int64_t now_ns) const;
+  int64_t TunnelStalledNs(int64_t now_ns) const;
   // Gives up a request whose origin does not take it.
   void ShedUpload();
   // Why edge is about to close it, for the access log.

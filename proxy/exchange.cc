@@ -129,9 +129,12 @@ void Exchange::OnClientInput() {
       if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
       [[fallthrough]];
     case RequestState::kWaiting:
-    case RequestState::kAbandoned:
       // Pipelined requests, or a body whose origin is not there yet: what the kernel has handed
       // over already is enough.
+      return client_->transport().Receive(Socket::ReceiveMode::kOff);
+    case RequestState::kAbandoned:
+      // Nobody will read it.
+      client_->transport().input().Clear();
       return client_->transport().Receive(Socket::ReceiveMode::kOff);
   }
 }
@@ -177,7 +180,7 @@ void Exchange::WaitForClient() {
   } else {
     reading_.Wait(now);
   }
-  client_->deadline().Set(std::min(sending_.until_ns(), reading_.until_ns()));
+  client_->deadline().Set(std::min({sending_.until_ns(), reading_.until_ns(), ResponseEndsNs()}));
 }
 
 void Exchange::OnClientOutputProgress(bool drained) {
@@ -185,6 +188,7 @@ void Exchange::OnClientOutputProgress(bool drained) {
   switch (response_state_) {
     case ResponseState::kHead:
       // An interim response was waiting for room.
+      WaitForClient();
       return ReadResponseHead();
     case ResponseState::kBody:
       return PumpResponse();
@@ -212,7 +216,13 @@ void Exchange::OnClientDeadline() {
       reading_.Earn(acknowledged - acknowledged_, now_ns());
       acknowledged_ = acknowledged;
     }
-    if (std::min(sending_.until_ns(), reading_.until_ns()) > now_ns()) return WaitForClient();
+    if (std::min({sending_.until_ns(), reading_.until_ns(), ResponseEndsNs()}) > now_ns()) {
+      return WaitForClient();
+    }
+  }
+  if (now_ns() >= ResponseEndsNs()) {
+    CountUpstreamError(UpstreamError::kResponseTimeout);
+    return AbortResponse();
   }
   worker_->stats().client_timeouts.Add();
   NoteReason("client.timeout");
@@ -229,8 +239,20 @@ void Exchange::OnClientDeadline() {
 
 int64_t Exchange::UploadStalledNs(int64_t now_ns) const {
   // What a tunnel carries has its own pace, and its own time-out.
-  const bool waits = upstream_ != nullptr && response_state_ != ResponseState::kTunnel;
-  return waits ? upstream_->transport().SendingNs(now_ns) : 0;
+  if (upstream_ == nullptr || response_state_ == ResponseState::kTunnel) return 0;
+  const Transport& origin = upstream_->transport();
+  const uring::BufferGroup group = client_->transport().small_buffers();
+  const bool holds = origin.OutputHolds(group) || client_->transport().input().Holds(group);
+  return holds ? origin.SendingNs(now_ns) : 0;
+}
+
+int64_t Exchange::TunnelStalledNs(int64_t now_ns) const {
+  if (upstream_ == nullptr || response_state_ != ResponseState::kTunnel) return 0;
+  return std::max(upstream_->transport().SendingNs(now_ns), client_->transport().SendingNs(now_ns));
+}
+
+bool Exchange::ResponseHolds(uring::BufferGroup group) const {
+  return upstream_ != nullptr && upstream_->transport().input().Holds(group);
 }
 
 void Exchange::ShedUpload() {

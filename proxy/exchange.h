@@ -70,6 +70,10 @@ class Exchange final : public UpstreamConnection::Lessee {
   void OnClientDeadline();
   // For how long the origin has not taken all of what is being sent to it; 0: nothing is.
   int64_t UploadStalledNs(int64_t now_ns) const;
+  // For how long either end of a tunnel has not taken all of what is being sent to it.
+  int64_t TunnelStalledNs(int64_t now_ns) const;
+  // Whether the response keeps buffers of this group.
+  bool ResponseHolds(uring::BufferGroup group) const;
   // The worker needs the buffers of a request that its origin does not take.
   void ShedUpload();
   // The client's connection is closing: let go of everything but the memory.
@@ -197,12 +201,13 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool tunnel_up_ended_ = false;
   bool tunnel_down_ended_ = false;
   bool tunnel_down_cut_ = false;
-  bool connect_timed_out_ = false;  // the last connect to an origin that failed
-  uint16_t status_ = 0;             // as sent to the client
+  UpstreamError connect_error_ = UpstreamError::kConnectRefused;  // of the last that failed
+  uint16_t status_ = 0;                                           // as sent to the client
   UpstreamSet tried_;
 
   int64_t started_ns_;
-  int64_t first_byte_ns_ = 0;  // of the origin's final response
+  int64_t first_byte_ns_ = 0;      // of the origin's first response, interim or not
+  int64_t response_began_ns_ = 0;  // the origin's final response
   uint64_t request_body_bytes_ = 0;
   uint64_t response_body_bytes_ = 0;
   uint64_t discarded_bytes_ = 0;

@@ -90,11 +90,12 @@ void Exchange::StartUpstream() {
 void Exchange::OnUpstreamConnected() { OnUpstreamReady(); }
 
 void Exchange::OnUpstreamConnectFailed(int error) {
-  connect_timed_out_ = error == ETIMEDOUT;
+  connect_error_ = error == ETIMEDOUT    ? UpstreamError::kConnectTimeout
+                   : IsLocalLimit(error) ? UpstreamError::kLocalLimit
+                                         : UpstreamError::kConnectRefused;
   tried_[upstream_->endpoint().index] = true;
   upstream_ = nullptr;  // the pool has ended the lease
-  CountUpstreamError(connect_timed_out_ ? UpstreamError::kConnectTimeout
-                                        : UpstreamError::kConnectRefused);
+  CountUpstreamError(connect_error_);
   // Nothing of the request has left, so another origin may get it whatever its method.
   if (attempts_ < kAttemptsMax && tried_.count() < worker_->upstreams().endpoint_count()) {
     worker_->stats().upstream_retries.Add();
@@ -105,14 +106,20 @@ void Exchange::OnUpstreamConnectFailed(int error) {
 
 // As the last connect failed.
 void Exchange::ReplyConnectFailed() {
-  if (connect_timed_out_) {
-    return ReplyError({.status = 504,
-                       .error = "connection_timeout",
-                       .details = "the origin did not accept the connection in time"});
+  switch (connect_error_) {
+    case UpstreamError::kConnectTimeout:
+      return ReplyError({.status = 504,
+                         .error = "connection_timeout",
+                         .details = "the origin did not accept the connection in time"});
+    case UpstreamError::kLocalLimit:
+      return ReplyError({.status = 503,
+                         .error = "connection_limit_reached",
+                         .details = "no connection to an origin can be opened"});
+    default:
+      return ReplyError({.status = 502,
+                         .error = "connection_refused",
+                         .details = "the origin refused the connection"});
   }
-  return ReplyError({.status = 502,
-                     .error = "connection_refused",
-                     .details = "the origin refused the connection"});
 }
 
 void Exchange::OnUpstreamReady() {
@@ -245,11 +252,7 @@ void Exchange::ReceiveRequest() {
   earned_received_ = client.bytes_received();
   awaits_body_ = mode != Socket::ReceiveMode::kOff && !waits_for_leave;
   WaitForClient();
-  if (!awaits_body_) {
-    WaitForOrigin();
-  } else if (response_state_ == ResponseState::kHead) {
-    upstream_->deadline().Clear();
-  }
+  WaitForOrigin();
   // Last: it may decrypt, and so come back here or end the request.
   client.Receive(mode);
 }
@@ -264,17 +267,21 @@ void Exchange::DiscardRequest() {
     discarded_bytes_ += step.consumed;
     if (step.event == http::BodyEvent::kRefused || discarded_bytes_ > kDiscardBytesMax) {
       request_state_ = RequestState::kAbandoned;
+      awaits_body_ = false;
+      input.Clear();
       close_after_ = true;
       return MaybeFinish();
     }
     if (step.event == http::BodyEvent::kEnd || request_body_.complete()) {
       request_state_ = RequestState::kDone;
+      awaits_body_ = false;
       client.Receive(Socket::ReceiveMode::kMultishot);
       return MaybeFinish();
     }
   }
   if (client.input_ended()) {
     request_state_ = RequestState::kAbandoned;
+    awaits_body_ = false;
     close_after_ = true;
     return MaybeFinish();
   }

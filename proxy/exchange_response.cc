@@ -86,18 +86,28 @@ void Exchange::OnUpstreamDeadline() {
   return OnOriginFailed(UpstreamError::kIdleTimeout, "the origin stopped in the middle");
 }
 
-// Sets the time by which the origin has to answer, or to go on with its answer.
+// Sets the time by which the origin has to answer, or to go on with its answer: unless it is the
+// client that is waited for. With bytes of the response left the origin may have nothing more to
+// say.
 void Exchange::WaitForOrigin() {
   const Settings& settings = worker_->settings();
-  upstream_->deadline().Set(now_ns() + (response_state_ == ResponseState::kHead
-                                            ? settings.UpstreamFirstByteTimeoutNs()
-                                            : settings.upstream_timeout_ns));
+  Transport& origin = upstream_->transport();
+  Deadline& deadline = upstream_->deadline();
+  if (response_state_ == ResponseState::kHead) {
+    if (awaits_body_) return deadline.Clear();
+    return deadline.Set(now_ns() + settings.UpstreamFirstByteTimeoutNs());
+  }
+  const bool client_reads_first =
+      origin.receive_mode() == Socket::ReceiveMode::kOff || !origin.input().empty();
+  if (awaits_body_ || client_reads_first) return deadline.Set(ResponseEndsNs());
+  deadline.Set(std::min(now_ns() + settings.upstream_timeout_ns, ResponseEndsNs()));
 }
 
-// The latest time for its last byte; of the first byte's for this.
+// The latest time for the last byte of an origin's response.
 int64_t Exchange::ResponseEndsNs() const {
   const int64_t time_max_ns = worker_->settings().response_time_max_ns;
-  return time_max_ns == INT64_MAX ? INT64_MAX : first_byte_ns_ + time_max_ns;
+  if (time_max_ns == INT64_MAX || response_began_ns_ == 0) return INT64_MAX;
+  return response_began_ns_ + time_max_ns;
 }
 
 void Exchange::ReadResponseHead() {
@@ -173,14 +183,13 @@ bool Exchange::ForwardInterim() {
   const bool leave = response_.status == 100;
   response_.Clear();
   response_parser_.Start(&response_, request_.method, request_.upgrade);
-  WaitForOrigin();
   if (leave && request_state_ == RequestState::kBody &&
       client_->transport().receive_mode() != Socket::ReceiveMode::kOff) {
     // It may send now: from here on the client is waited for.
     awaits_body_ = true;
     WaitForClient();
-    upstream_->deadline().Clear();
   }
+  WaitForOrigin();
   return true;
 }
 
@@ -201,6 +210,7 @@ bool Exchange::OnResponseHead() {
     OnHeadTooLargeToForward();
     return false;
   }
+  response_began_ns_ = now_ns();
   status_ = response_.status;
   close_after_ = forwarding.close;
   client_framing_ = forwarding.framing;
@@ -265,13 +275,7 @@ void Exchange::ReceiveResponse() {
   upstream_->NoteResponseSize(size);
   const Socket::ReceiveMode mode = NextReceive(origin, client, upstream_->large_responses());
   origin.Receive(mode);
-  // With bytes left it is the client that is waited for; the origin may have nothing more to say.
-  if (mode == Socket::ReceiveMode::kOff || !origin.input().empty()) {
-    upstream_->deadline().Clear();
-  } else {
-    upstream_->deadline().Set(
-        std::min(now_ns() + worker_->settings().upstream_timeout_ns, ResponseEndsNs()));
-  }
+  WaitForOrigin();
   WaitForClient();
 }
 

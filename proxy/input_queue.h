@@ -49,6 +49,9 @@ class InputQueue {
     last_ = buffer;
   }
 
+  // Whether a buffer of this group is the first, and so at least one is held.
+  bool Holds(uring::BufferGroup group) const { return first_.valid() && first_.group() == group; }
+
   // The bytes of the first buffer; empty only if the queue is.
   std::string_view Front() const {
     if (!first_.valid()) return {};

@@ -197,8 +197,10 @@ ProxyHeader ParseV2(std::string_view bytes) {
   }
   if (bytes.size() < kV2FixedBytes + length) return {};
 
-  ProxyHeader header{
-      .status = Status::kComplete, .version = ProxyProtocol::kV2, .bytes = kV2FixedBytes + length};
+  ProxyHeader header{.status = Status::kComplete,
+                     .version = ProxyProtocol::kV2,
+                     .bytes = kV2FixedBytes + length,
+                     .local = command == kLocal};
   if (opaque) return header;
   const std::string_view whole = bytes.substr(0, header.bytes);
   if (const std::optional<Error> problem = FindTlvProblem(whole, kV2FixedBytes + address_bytes)) {

@@ -66,6 +66,7 @@ struct ProxyHeader {
   ProxyProtocol version = ProxyProtocol::kNone;             // kComplete
   size_t bytes = 0;                                         // kComplete: its length
   ProxyProtocolError error = ProxyProtocolError::kMissing;  // kRefused
+  bool local = false;  // kComplete: LOCAL, the peer speaks for itself
   // kComplete. nullopt: it names nobody (LOCAL, UNKNOWN) or nobody with an IP address, and the
   // socket's own addresses are all there is.
   std::optional<ProxyAddresses> addresses;

@@ -1,7 +1,9 @@
 #include "proxy/transport.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "absl/log/check.h"
@@ -219,6 +221,16 @@ bool Transport::EncryptParts() {
   part_count_ = 0;
   tls_->records_plaintext = output_bytes_;
   return ok;
+}
+
+bool Transport::OutputHolds(BufferGroup group) const {
+  const auto holds = [group](std::span<const BufferId> buffers) {
+    return std::any_of(buffers.begin(), buffers.end(), [group](const BufferId& buffer) {
+      return buffer.valid() && buffer.group() == group;
+    });
+  };
+  return holds(std::span(part_buffers_.data(), part_count_)) ||
+         (tls_ != nullptr && holds(std::span(tls_->sealed_buffers.data(), tls_->sealed_count)));
 }
 
 void Transport::LetGoOfSealed() {

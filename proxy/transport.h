@@ -98,6 +98,8 @@ class Transport final : private uring::Socket::Owner {
   int64_t SendingNs(int64_t now_ns) const {
     return socket_.sending() ? now_ns - send_started_ns_ : 0;
   }
+  // Whether what is queued or on its way keeps a buffer of this group.
+  bool OutputHolds(uring::BufferGroup group) const;
   // After what is queued: close_notify and FIN. Input goes on.
   void FinishOutput();
 

@@ -6,15 +6,11 @@
 #include "absl/log/check.h"
 
 namespace edge::proxy {
-namespace {
 
-// Errors of connect(2) that say nothing of the origin: no port, memory or descriptor was left here.
 bool IsLocalLimit(int error) {
   return error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM || error == EMFILE ||
          error == ENFILE;
 }
-
-}  // namespace
 
 UpstreamPool::UpstreamPool(uring::Loop* loop, UpstreamPoolOptions options, WorkerStats* stats)
     : loop_(loop),
@@ -189,7 +185,14 @@ void UpstreamPool::Release(UpstreamConnection& connection, bool reusable) {
                     connection.endpoint_->proxy_protocol == ProxyProtocol::kNone &&
                     connection.endpoint_->idle_count < options_.idle_max &&
                     loop_->now_ns() - connection.created_ns_ < options_.age_max_ns;
-  if (!keep) return Discard(connection);
+  if (!keep) {
+    // It was for one client, and the origin would have kept it: whoever closes first keeps the port
+    // for a minute, and edge has some 28,000 towards one address. All is said, so a reset harms
+    // nobody.
+    const bool spent = reusable && connection.endpoint_->proxy_protocol != ProxyProtocol::kNone;
+    if (spent && transport.open()) loop_->io().ResetOnClose(transport.fd());
+    return Discard(connection);
+  }
   connection.state_ = UpstreamConnection::State::kIdle;
   PushIdle(connection);
   connection.deadline_.Set(loop_->now_ns() + options_.idle_timeout_ns);

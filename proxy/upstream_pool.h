@@ -29,6 +29,9 @@ namespace edge::proxy {
 inline constexpr size_t kUpstreamsMax = 256;
 using UpstreamSet = std::bitset<kUpstreamsMax>;
 
+// Errors of connect(2) that say nothing of the origin: no port, memory or descriptor was left here.
+bool IsLocalLimit(int error);
+
 struct UpstreamAddress {
   std::string name;  // as configured, for logs
   uring::SocketAddress address;

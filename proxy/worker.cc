@@ -92,7 +92,7 @@ void Worker::ArmShedding() {
   const bool is_short =
       BuffersShort(uring::BufferGroup::kOrigin) || BuffersShort(uring::BufferGroup::kHead);
   if (is_short && !short_timer_.armed()) {
-    loop_.timers().Start(short_timer_, loop_.now_ns() + kShortIntervalNs);
+    loop_.timers().Start(short_timer_, loop_.now_ns() + short_pause_ns_);
   }
 }
 
@@ -187,11 +187,11 @@ void Worker::StartConnection(const ListenerSocket& accepted) {
   connection->Start(fd, std::move(session), peer);
 }
 
-// Descriptors or memory have run out. A client that has been idle for long goes first: what it had
-// is enough for a new one, whose requests find the pooled connections that are left.
-void Worker::OnAcceptFailed(int) {
+// When descriptors or memory have run out, a client that has been idle for long goes first: what it
+// had is enough for a new one, whose requests find the pooled connections that are left.
+void Worker::OnAcceptFailed(bool shortage) {
   stats_->accept_errors.Add();
-  if (!Evict()) upstreams_.DiscardOneIdle();
+  if (shortage && !Evict()) upstreams_.DiscardOneIdle();
 }
 
 // Closes the connection that has been idle for longest. False: none has been for long enough.
@@ -232,6 +232,8 @@ void Worker::OnStarvingTimer() {
   if (clients_starve) {
     ShedHoarders();
     ShedHalfHeaders();
+    ShedLongest(BufferGroup::kHead, kStalledOriginNs, &DownstreamConnection::TunnelStalledNs,
+                &DownstreamConnection::ShedReader);
   }
 }
 
@@ -250,16 +252,18 @@ void Worker::ShedHoarders() {
        connection = ConnectionList::Next(*connection)) {
     most = std::max(most, connection->HoardedBytes());
   }
-  if (most < kHoardBytes) return;
+  if (most == 0) return;
   NoteShedding();
-  size_t to_free =
-      io.BuffersTotal(uring::BufferGroup::kHead) * io.BufferSize(uring::BufferGroup::kHead) / 4;
+  // If none has much, then many have a little: a byte holds a whole buffer.
+  const size_t least = most < kHoardBytes ? 1 : std::max(most / 2, kHoardBytes);
+  const size_t buffer_bytes = io.BufferSize(uring::BufferGroup::kHead);
+  size_t to_free = io.BuffersTotal(uring::BufferGroup::kHead) / 4;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {
     DownstreamConnection* next = ConnectionList::Next(*connection);
     const size_t hoarded = connection->HoardedBytes();
-    if (hoarded >= std::max(most / 2, kHoardBytes)) {
+    if (hoarded >= least) {
       stats_->connections_shed.Add();
-      to_free -= std::min(to_free, hoarded);
+      to_free -= std::min(to_free, 1 + hoarded / buffer_bytes);
       connection->NoteReason("edge.shed");
       connection->CloseNow();
     }
@@ -289,10 +293,13 @@ void Worker::ShedHalfHeaders() {
 // what is uploaded to them, and then no client is heard. So before that those who have waited for
 // longest for such a peer are ended.
 void Worker::ShedStalled() {
+  const int64_t begin_ns = loop_.ReadClockNs();
   ShedLongest(uring::BufferGroup::kOrigin, kStalledNs, &DownstreamConnection::StalledNs,
               &DownstreamConnection::ShedReader);
   ShedLongest(uring::BufferGroup::kHead, kStalledOriginNs, &DownstreamConnection::UploadStalledNs,
               &DownstreamConnection::ShedUpload);
+  // With very many connections a look takes a while: most of the time is for them.
+  short_pause_ns_ = std::max(kShortIntervalNs, kShortPauses * (loop_.ReadClockNs() - begin_ns));
 }
 
 // A few at a time: each costs the kernel some 20 us, and others wait.

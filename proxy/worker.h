@@ -58,6 +58,7 @@ class Worker final : public Acceptor::Owner {
   // When buffers run short: how often to look for peers that do not take what they were sent, and
   // for how long they have not. It is the time in which an attacker can fill the pool.
   static constexpr int64_t kShortIntervalNs = 5'000'000;
+  static constexpr int64_t kShortPauses = 16;  // times that a look takes, if that is longer
   static constexpr size_t kShedMax = 16;
   static constexpr int64_t kStalledNs = 500'000'000;
   // The same of an origin, which is none: clients that hoard go before those who wait for one.
@@ -125,7 +126,7 @@ class Worker final : public Acceptor::Owner {
   static constexpr int64_t kLogFlushNs = 1'000'000'000;
 
   void OnAccepted(const ListenerSocket& accepted) override;
-  void OnAcceptFailed(int error) override;
+  void OnAcceptFailed(bool shortage) override;
   bool Evict();
   bool MaySendProxyHeader(int fd);
   void StartConnection(const ListenerSocket& accepted);
@@ -166,6 +167,7 @@ class Worker final : public Acceptor::Owner {
   size_t evicted_closing_ = 0;           // evicted connections that still have a slot
   std::vector<ListenerSocket> waiting_;  // accepted sockets, oldest first
   uring::Timer starving_timer_{this, uring::BindTimer<&Worker::OnStarvingTimer>()};
+  int64_t short_pause_ns_ = kShortIntervalNs;
   uring::Timer short_timer_{this, uring::BindTimer<&Worker::ShedStalled>()};
   uring::Timer evict_timer_{this, uring::BindTimer<&Worker::OnEvictTimer>()};
   int64_t date_valid_until_ns_ = INT64_MIN;

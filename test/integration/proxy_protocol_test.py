@@ -170,6 +170,15 @@ class ListenerTest(ProxiedEdgeTest):
                 with self.subTest(header=header, tls=tls):
                     self.assertEqual(self.ask(self.client(header, tls)).fields.all("X-Forwarded-For"), ["127.0.0.1"])
 
+    def test_clients_that_a_trusted_balancer_does_not_name_are_not_trusted(self):
+        """LOCAL is the balancer itself; UNKNOWN is anybody."""
+        self.start("--trusted_proxies=127.0.0.1")
+        theirs = "X-Forwarded-For: 203.0.113.9\r\n"
+        for header, expected in ((V2_LOCAL, "203.0.113.9, 127.0.0.1"), (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
+                                 (v2_raw(0x21, 0, b""), "127.0.0.1"), (v2_raw(0x21, 0x31, b"u" * 216), "127.0.0.1")):
+            with self.subTest(header=header):
+                self.assertEqual(self.ask(self.client(header), theirs).fields.all("X-Forwarded-For"), [expected])
+
     def test_trusted_proxies_are_judged_by_the_announced_source(self):
         self.start("--trusted_proxies=192.0.2.0/24")
         theirs = "X-Forwarded-For: 203.0.113.9\r\n"

@@ -21,7 +21,7 @@ struct Owner final : Acceptor::Owner {
     accepted.push_back(socket.fd);
     if (accepted.size() == enough) acceptor->Close();
   }
-  void OnAcceptFailed(int) override {}
+  void OnAcceptFailed(bool) override {}
 
   Acceptor* acceptor = nullptr;
   std::vector<int> accepted;

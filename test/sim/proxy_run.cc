@@ -226,7 +226,10 @@ class Run {
       if (random.Chance(0.5)) {
         settings->client_rate_min = static_cast<uint32_t>(random.Skewed(1 << 20));
       }
-      if (random.Chance(0.2)) settings->policy.request_body_bytes_max = random.Skewed(100'000);
+      // Not where a refusal has to have a reason that the yardstick knows.
+      if (trouble_ == Trouble::kAny && random.Chance(0.2)) {
+        settings->policy.request_body_bytes_max = random.Skewed(100'000);
+      }
     }
     if (trouble_ == Trouble::kHostile) RandomiseHttp(*settings);
     stats_ = std::make_unique<proxy::WorkerStats>();

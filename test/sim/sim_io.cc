@@ -145,9 +145,7 @@ void SimIo::Step(Pending& pending) {
 }
 
 // accept(2): Linux passes on what the network has to say of the new connection.
-int SimIo::AcceptError() {
-  return OneOf({EPERM, EPROTO, ENETDOWN, EHOSTUNREACH, ETIMEDOUT}, random_);
-}
+int SimIo::AcceptError() { return OneOf({EPROTO, ENETDOWN, EHOSTUNREACH, ETIMEDOUT}, random_); }
 
 void SimIo::StepAccept(Pending& pending) {
   Listener* listener = files_.at(pending.fd)->listener;
