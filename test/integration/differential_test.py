@@ -162,6 +162,8 @@ class DifferentialTest(harness.EdgeTest):
             self.report(case, how, f"{'complete' if view.complete else 'incomplete'} at the origin: {view}")
         if accepted and view.body != case.body:
             self.report(case, how, f"body {view.body!r}, expected {case.body!r}")
+        if accepted and view.trailers != case.trailers:
+            self.report(case, how, f"trailers {view.trailers}, expected {case.trailers}")
         if case.seen not in view.head:
             self.report(case, how, f"{case.seen!r} is missing in {view.head!r}")
         if case.unseen and case.unseen in view.head + repr(view.trailers).encode():

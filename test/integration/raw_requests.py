@@ -296,8 +296,10 @@ def chunk_extensions():
 
 @cases_of("RFC 9112 7.1.2")
 def trailers():
-    for lines in ("X-Sum: 1\r\n", "X-Sum:\r\nX-B: \t2 \r\n", "ETag: x\r\n"):
-        yield repr(lines), chunked("3\r\nabc\r\n0\r\n" + lines + "\r\n"), "", {"body": b"abc"}
+    for lines, trailers in (("X-Sum: 1\r\n", (("X-Sum", "1"),)), ("ETag: x\r\n", (("ETag", "x"),)),
+                            ("X-Sum:\r\nX-B: \t2 \r\n", (("X-Sum", ""), ("X-B", "2"))),
+                            ("X-Sum: 1\r\nx-sum: 2\r\n", (("X-Sum", "1"), ("x-sum", "2")))):
+        yield repr(lines), chunked("3\r\nabc\r\n0\r\n" + lines + "\r\n"), "", {"body": b"abc", "trailers": trailers}
     for line in (": x", "X", " X: y", "\tX: y", "X : y", "X: \x01", "X:\x7f", "X:\x00", "X: a\nY: b", "X: a\rY",
             "X:\r\n y", "X\xff: y",
                  "X: y\n"):
