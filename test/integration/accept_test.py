@@ -6,7 +6,6 @@ Edge neither spins nor loses anybody: who knocks waits in the backlog, and is se
 import os
 import pathlib
 import re
-import resource
 import threading
 
 import harness
@@ -16,6 +15,8 @@ GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HELD = "GET /held HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF_A_HEAD = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 KNOCKING = 100
+# Small pools, so that the memory ceiling is low.
+SMALL = ("--buffers=512", "--body_buffers=64")
 # What an edge with nothing to do but wait may call io_uring_enter in a second: for its timers, of which the shortest
 # run ten times a second, on two listeners. One that spins makes hundreds of thousands.
 ENTERS_PER_SECOND_MAX = 100
@@ -38,7 +39,7 @@ class AcceptTest(harness.EdgeTest):
                 connection.send(harness.ok(request))
 
         self.origin = self.start_raw_origin(script)
-        self.edge = self.start_edge(*flags, upstream=self.origin.url if with_origin else None, **options)
+        self.edge = self.start_edge(*SMALL, *flags, upstream=self.origin.url if with_origin else None, **options)
         # Opened while there are descriptors.
         self.admin = self.connect(self.edge.admin_port)
         self.metric("edge_ready")
@@ -46,8 +47,7 @@ class AcceptTest(harness.EdgeTest):
     def start_with_few_descriptors(self, **options):
         ballast = [os.open("/dev/null", os.O_RDONLY) for _ in range(DESCRIPTORS - DESCRIPTORS_FREE_ABOUT)]
         try:
-            self.start(pass_fds=ballast, preexec_fn=lambda: resource.setrlimit(
-                resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS)), **options)
+            self.start(pass_fds=ballast, prefix=("prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"), **options)
         finally:
             for number in ballast:
                 os.close(number)

@@ -26,6 +26,8 @@ from environment import (
     TIMEOUT_FACTOR,
     TIMEOUT_S,
     find_program,
+    pause,
+    seconds,
     wait_until,
 )
 from haproxy import Haproxy
@@ -36,8 +38,8 @@ from wire import Fields, IncompleteMessage, ProtocolError, Wire
 __all__ = [
     "EDGE_BINARY", "REPOSITORY", "SANITIZER", "TIMEOUT_FACTOR", "TIMEOUT_S", "Edge", "EdgeTest", "Fields", "Haproxy",
     "IncompleteMessage", "NginxOrigin", "Process", "ProtocolError", "RawOrigin", "RefusingOrigin", "UnreachableOrigin",
-    "Wire", "connect",
-    "curl", "find_program", "get", "main", "ok", "openssl_s_client", "serve", "tls_context", "wait_until", "wrk",
+    "Wire", "connect", "curl", "find_program", "get", "main", "ok", "openssl_s_client", "pause", "seconds", "serve",
+    "tls_context", "wait_until", "wrk",
 ]
 
 # One of each, so that every test has both edge.port and edge.tls_port.
@@ -84,12 +86,12 @@ class EdgeTest(unittest.TestCase):
         return flags
 
     def _stop_edge(self, edge):
-        if edge.running:
-            # Whatever a test does to it. A sanitizer has memory of its own.
-            if not SANITIZER:
-                self.assertLessEqual(edge.peak_memory_bytes(), edge.memory_ceiling_bytes, "peak memory of edge")
-            edge.sigint()
+        edge.sigint()
         self.assertEqual(edge.wait_exit(), 0, "exit status of edge")
+        # Whatever a test did to it, and whoever ended it. A sanitizer has memory of its own.
+        if not SANITIZER:
+            self.assertGreater(edge.last_peak_bytes, 0)
+            self.assertLessEqual(edge.last_peak_bytes, edge.memory_ceiling_bytes, "peak memory of edge")
 
     # --- origins ---
 

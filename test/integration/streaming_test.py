@@ -300,6 +300,9 @@ class EarlyReplyTest(harness.EdgeTest):
 class CutOffTest(harness.EdgeTest):
     """A message that the origin did not finish must never look whole (RFC 9112, 8)."""
 
+    # Small pools, so that the memory ceiling is low.
+    SMALL = ("--max_connections=64", "--buffers=128", "--body_buffers=16")
+
     RESPONSES = {
         "length": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 5000,
         "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n" + b"x" * 5000 + b"\r\n",
@@ -313,7 +316,7 @@ class CutOffTest(harness.EdgeTest):
             connection.send(response)
             ending(connection)
 
-        edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+        edge = self.start_edge(*self.SMALL, upstream=self.start_raw_origin(script).url)
         client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
         client.send(f"GET / HTTP/{version}\r\nHost: a\r\n\r\n")
         with self.assertRaises(harness.IncompleteMessage):
@@ -348,7 +351,7 @@ class CutOffTest(harness.EdgeTest):
                     connection.read_request()
                     connection.send(response)
 
-                edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+                edge = self.start_edge(*self.SMALL, upstream=self.start_raw_origin(script).url)
                 self.assertEqual(harness.get(edge.port, method="POST", fields="Content-Length: 0\r\n").status, 502)
 
     def test_client_that_leaves_ends_the_origins_work(self):
@@ -366,7 +369,7 @@ class CutOffTest(harness.EdgeTest):
         for tls in (False, True):
             with self.subTest(tls=tls):
                 left.clear()
-                edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+                edge = self.start_edge(*self.SMALL, upstream=self.start_raw_origin(script).url)
                 client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
                 client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 client.read_exact(1000)
@@ -387,7 +390,7 @@ class CutOffTest(harness.EdgeTest):
                 outcome.append("incomplete")
             done.set()
 
-        edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+        edge = self.start_edge(*self.SMALL, upstream=self.start_raw_origin(script).url)
         client = self.connect(edge.port)
         client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
         client.close()
