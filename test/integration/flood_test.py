@@ -172,15 +172,19 @@ class UnreadFloodTest(FloodTest):
     def test_readers_that_stall_give_way_before_they_hold_all_buffers(self):
         """They come at a rate at which there is time to tell them from others."""
         edge = self.start_edge(*SMALL, "--max_connections=600", upstream=self.start_large_origin().url)
-        for _ in range(400):
+        looks = without_buffers = 0
+        for number in range(400):
             client = self.connect(edge.port, receive_buffer=4096, segment=536)
             client.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
             threading.Event().wait(0.01)
-        self.assertEqual(harness.get(edge.port).status, 200)
-        metrics = edge.metrics()
-        self.assertGreater(metrics.value("edge_connections_shed_total"), 0)
-        # Thousands, when everybody starves for a second before anything is done.
-        self.assertLess(metrics.value("edge_ring_enobufs_total"), 1000)
+            if number % 10 == 9:
+                looks += 1
+                without_buffers += 0 in edge.metrics().by_label("edge_buffers_free", "pool").values()
+            if number % 50 == 49:
+                self.assertEqual(harness.get(edge.port).status, 200)
+        self.assertGreater(edge.metrics().value("edge_connections_shed_total"), 0)
+        # Nearly always, when everybody starves for a second before anything is done.
+        self.assertLess(without_buffers, looks / 2)
 
     def test_uploads_to_an_origin_that_does_not_read_leave_room_for_others(self):
         hold = threading.Event()
