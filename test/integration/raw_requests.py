@@ -307,6 +307,8 @@ def trailers():
             yield f"{first!r} {line!r}", chunked(f"0\r\n{first}{line}\r\n\r\n"), "trailer.invalid", {"in_body": True}
     for end in ("\n", "\r\r\n", "\rx"):
         yield f"ended by {end!r}", chunked("0\r\nX: y\r\n" + end), "trailer.invalid", {"in_body": True}
+    for size in (2100, 9000):  # more than is forwarded, and more than is read
+        yield f"{size} bytes", chunked("0\r\nX: " + "y" * size + "\r\n\r\n"), "trailer.too_large", {"in_body": True}
     yield "many", chunked("0\r\n" + "X: y\r\n" * 33 + "\r\n"), "trailer.too_many", {"in_body": True}
 
 
