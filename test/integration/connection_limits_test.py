@@ -130,7 +130,7 @@ class LifetimeTest(harness.EdgeTest):
                 client.expect_closed()
 
     def test_response_that_never_ends_is_cut(self):
-        """It never looks whole: with chunks by the end that is missing, up to the close by a reset or without close_notify."""
+        """It never looks whole: its last chunk is missing, or the end of the connection is no orderly one."""
         chunked = (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"5\r\nagain\r\n")
         until_close = (b"HTTP/1.1 200 OK\r\n\r\n", b"again")
         for (head, piece), version, tls in itertools.product((chunked, until_close), ("1.1", "1.0"), (False, True)):

@@ -16,6 +16,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import time
 import unittest
 
 from clients import connect, curl, get, openssl_s_client, tls_context, wrk
@@ -125,6 +126,22 @@ class EdgeTest(unittest.TestCase):
 
     def connect(self, port, **options):
         return self._closed_later(connect(port, **options))
+
+    def flood(self, port, count, data=b""):
+        """That many connections, with these bytes sent on each."""
+        clients = []
+        for _ in range(count):
+            clients.append(self.connect(port))
+            clients[-1].send(data)
+        return clients
+
+    def check_rests(self, enters_total, enters_per_second_max=100):
+        """What is there causes no work, so edge waits. One with nothing to do calls io_uring_enter for its timers, of which
+        the shortest run ten times a second, on two listeners, and for this question; one that spins hundreds of thousands
+        of times. `enters_total()` asks for edge_ring_enters_total."""
+        before, started = enters_total(), time.monotonic()
+        time.sleep(2)
+        self.assertLess(enters_total() - before, enters_per_second_max * (time.monotonic() - started))
 
     def _closed_later(self, thing):
         self.addCleanup(thing.close)

@@ -29,7 +29,7 @@ STATUS = {
 
 @dataclasses.dataclass
 class Case:
-    section: str         # of HTTP1.md: "RFC 9112 2.2", "llhttp", or "smuggling CL.TE"
+    section: str         # of CONFORMANCE.md: "RFC 9112 2.2", "llhttp", or "smuggling CL.TE"
     name: str
     data: bytes          # the request, and whatever belongs to its class behind it, but not NEXT
     reason: str = ""     # the id of the refusal; "": accepted

@@ -1,6 +1,6 @@
 """Raw requests, sound and hostile, class by class, with what edge must say of each: the corpus of differential_test.
 
-Each generator below is one line of HTTP1.md, and makes its cases by varying position, case, white space or value, so that
+Each generator below is a row of CONFORMANCE.md, and makes its cases by varying position, case, white space or value, so that
 a class is tried and not an example of it. Behind nearly every request stands NEXT, which a reader that lost count would
 not find, or would find twice. The classes of request smuggling are in raw_smuggling.py.
 """

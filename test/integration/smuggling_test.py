@@ -5,9 +5,10 @@ refuse, or forward one well-framed request; it may never let /smuggled through a
 that it received (CONFORMANCE.md, "Smuggling").
 """
 
-import harness
+import re
 
-HIDDEN = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+import harness
+from raw_case import HIDDEN
 
 # {name: bytes behind "POST / HTTP/1.1\r\nHost: a\r\n"}. All of them must be refused.
 REFUSED = {
@@ -82,7 +83,8 @@ MALFORMED_RESPONSES = {
         f"{OK_HEAD}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
     "framing.transfer_encoding.empty": [f"{OK_HEAD}Transfer-Encoding: \r\n\r\n"],
     "framing.transfer_encoding.http10": ["HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
-    "framing.content_length.repeated": [f"{OK_HEAD}Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello"],
+    "framing.content_length.repeated": [
+        f"{OK_HEAD}Content-Length: 5\r\nContent-Length: {second}\r\n\r\nhello" for second in (5, 6, 40)],
     "framing.content_length.invalid": [
         f"{OK_HEAD}Content-Length: {length}\r\n\r\nhello" for length in ("", "-5", "+5", "5,5", "0x5", "five")],
     "response.status.invalid": ["HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 600 Odd\r\n\r\n"],
@@ -114,7 +116,8 @@ class ResponseTest(harness.EdgeTest):
                     # Not idempotent, so that it is answered by the first origin connection and no other.
                     answer = harness.get(edge.port, f"/{reason}/{number}", method="POST")
                     self.assertEqual(answer.status, 502)
-                    self.assertIn(f'details="{reason}"', answer.fields.get("Proxy-Status"))
+                    self.assertRegex(answer.fields.get("Proxy-Status"),
+                                     rf'^edge; error=http_\w+; details="{re.escape(reason)}"$')
                     harness.wait_until(lambda: len(closed) > before, "the origin's connection has ended")
         self.assertEqual(set(closed), {True})
 
@@ -243,15 +246,6 @@ class SmugglingTest(harness.EdgeTest):
         answer = self.exchange(f"GET / HTTP/1.1\r\nHost: a b\r\n\r\n{HIDDEN}")
         self.assertTrue(answer.startswith(b"HTTP/1.1 400 "))
         self.assertEqual(self.origin.requests, [])
-
-    def test_responses_cannot_be_split_by_the_origin(self):
-        """Two Content-Lengths, or a length with chunks, from the origin: nothing of it may reach the client as is."""
-        for fields in ("Content-Length: 5\r\nContent-Length: 40\r\n", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"):
-            with self.subTest(fields=fields):
-                origin = self.start_raw_origin(harness.serve(
-                    lambda request, fields=fields: f"HTTP/1.1 200 OK\r\n{fields}\r\nhello".encode()))
-                edge = self.start_edge("--upstream_timeout=1s", upstream=origin.url)
-                self.assertEqual(harness.get(edge.port).status, 502)
 
 
 if __name__ == "__main__":
