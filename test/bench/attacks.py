@@ -12,6 +12,7 @@ import pathlib
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 
 import measure
@@ -40,12 +41,21 @@ SIOCSIFFLAGS, SIOCSIFMTU = 0x8914, 0x8922
 IFF_UP_LOOPBACK = 0x1 | 0x8
 
 
-def enter_namespace(argv):
-    """Runs the program again in its own network namespace, unless it is there already."""
-    if os.environ.get("EDGE_BENCH_NAMESPACE") != "1":
-        os.environ["EDGE_BENCH_NAMESPACE"] = "1"
-        map_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-        os.execvp("unshare", ["unshare", "--net", *map_root, "--", *argv])
+def in_namespace():
+    return os.environ.get("EDGE_BENCH_NAMESPACE") == "1"
+
+
+def enter_namespace(command):
+    """Becomes this command in a network namespace of its own."""
+    unshare = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"]), "--"]
+    tried = subprocess.run([*unshare, "true"], capture_output=True, text=True)
+    if tried.returncode != 0:
+        raise measure.Failed(f"no network namespace to be had, as root or with user namespaces ({tried.stderr.strip()})")
+    os.execvpe("unshare", [*unshare, *command], dict(os.environ, EDGE_BENCH_NAMESPACE="1"))
+
+
+def set_up_namespace():
+    """Its loopback is down at first."""
     with socket.socket() as sock:
         fcntl.ioctl(sock, SIOCSIFMTU, struct.pack("16si", b"lo", MTU))
         fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP_LOOPBACK))
@@ -82,24 +92,34 @@ def open_connections(port):
 
 
 class Attack:
-    """A run of slowhttptest on one core."""
+    """A run of slowhttptest on one core, which goes on for longer than the window."""
 
     def __init__(self, name, port, core, seconds):
         body = SLOW_READ_BODY_BYTES if name == "slow read" else GOOD_BODY_BYTES
         command = ["slowhttptest", *ATTACKS[name], "-c", str(CONNECTIONS), "-r", str(CONNECTIONS_PER_SECOND), "-l",
-                   str(int(seconds) + OPEN_SECONDS_MAX + 1), "-u", f"http://127.0.0.1:{port}/bytes/{body}"]
-        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                      stderr=subprocess.DEVNULL, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+                   str(int(seconds) + OPEN_SECONDS_MAX + 10), "-u", f"http://127.0.0.1:{port}/bytes/{body}"]
+        self.name = name
+        self.output = tempfile.TemporaryFile()
+        self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
+                                      preexec_fn=lambda: os.sched_setaffinity(0, {core}))
 
     def wait_until_open(self, port):
         """Until all are open, or some seconds have passed: some proxies close those that attack."""
         deadline = time.monotonic() + OPEN_SECONDS_MAX
         while open_connections(port) < 0.95 * CONNECTIONS and time.monotonic() < deadline:
+            self.check_goes_on()
             time.sleep(0.05)
+
+    def check_goes_on(self):
+        if self.child.poll() is not None:
+            self.output.seek(0)
+            said = self.output.read().decode(errors="replace").strip()[-500:]
+            raise measure.Failed(f"slowhttptest ({self.name}) ended by itself, with status {self.child.returncode}: {said}")
 
     def stop(self):
         self.child.kill()
         self.child.wait()
+        self.output.close()
 
 
 def measure_window(light_load, port, core, seconds, urgent):

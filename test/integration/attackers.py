@@ -2,9 +2,7 @@
 
 import contextlib
 import itertools
-import socket
 import ssl
-import struct
 import threading
 
 from environment import TIMEOUT_S
@@ -65,9 +63,3 @@ def client_hello():
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     return flight.read()
-
-
-def reset(sock):
-    """Closes with RST."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()

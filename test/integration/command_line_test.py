@@ -1,4 +1,4 @@
-"""The command line: what it takes, and how it says what is wrong with it (DESIGN.md, "Command line")."""
+"""The command line: what it takes, and how it says what is wrong with it (README.md, "Flags")."""
 
 import os
 import signal

@@ -91,6 +91,7 @@ class CountedTest(harness.EdgeTest):
         edge.sigterm()
         edge.wait_exit()
         self.log = [json.loads(line) for line in log.read_text().splitlines()]
+        self.check_verdicts()
         # Those that were forwarded and answered, and those of which an origin may have seen a part.
         tried = [line for line in self.log if line["upstream"]]
         self.forwarded = count(tried, lambda line: not line["reason"])
@@ -100,6 +101,14 @@ class CountedTest(harness.EdgeTest):
         self.assertEqual(metrics.value("edge_upstream_connects_total") + metrics.value("edge_upstream_reuses_total"),
                          len(tried) + metrics.value("edge_upstream_retries_total"))
         self.assertEqual(max(self.forwarded.values()), 1)
+
+    def check_verdicts(self):
+        """One case came after the other, and so must their requests in the access log, each with its status and reason."""
+        logged = ((line["status"], line["reason"]) for line in self.log)
+        for case in self.cases.values():
+            expected = ((0, "client.closed"),) if case.cut_off else expected_verdict(case)
+            self.assertEqual(tuple(itertools.islice(logged, len(expected))), expected, str(case))
+        self.assertEqual(list(logged), [])
 
     def check(self, complete, parts, who):
         problems = {

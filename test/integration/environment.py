@@ -36,6 +36,17 @@ TIMEOUT_FACTOR = float(os.environ.get("EDGE_TEST_TIMEOUT_FACTOR") or (4 if SANIT
 TIMEOUT_S = 10 * TIMEOUT_FACTOR
 
 
+def seconds(count):
+    """The value of a flag of edge's that is a time, stretched like all limits: a client that a test means to be quick
+    enough is so on a slow machine too."""
+    return f"{round(count * TIMEOUT_FACTOR * 1000)}ms"
+
+
+def pause(count):
+    """Lets so many seconds pass, stretched in the same way: for peers that are slow on purpose."""
+    time.sleep(count * TIMEOUT_FACTOR)
+
+
 def find_program(name):
     """A server or tool: from $EDGE_<NAME>, what tools/setup unpacked, or the PATH."""
     named = os.environ.get("EDGE_" + name.upper())

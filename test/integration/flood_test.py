@@ -6,16 +6,16 @@ the ceiling that it printed is checked at the end of every test, see harness.py.
 
 import contextlib
 import resource
-import socket
 import threading
 
 import attackers
 import harness
 
-KIB, MIB = 1024, 1024**2
+MIB = 1024**2
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF_A_HEAD = b"GET / HTTP/1.1\r\nHost: a\r\nX-Never-"
-FLOOD = 1000
+# Each TLS handshake costs a sanitizer many times as much.
+FLOOD = 300 if harness.SANITIZER else 1000
 # Small pools, so that the ceiling is low.
 SMALL = ("--buffers=512", "--body_buffers=64", "--upstream_idle_max=1")
 
@@ -27,29 +27,8 @@ class FloodTest(harness.EdgeTest):
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    def flood(self, port, count, data=b"", receive_buffer=None):
-        """That many connections, with these bytes sent on each."""
-        sockets = []
-        for _ in range(count):
-            sock = socket.socket()
-            self.addCleanup(sock.close)
-            if receive_buffer:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            sock.settimeout(harness.TIMEOUT_S)
-            sock.connect(("127.0.0.1", port))
-            if data:
-                sock.sendall(data)
-            sockets.append(sock)
-        return sockets
-
     def wait_for_active(self, edge, condition, what):
         harness.wait_until(lambda: condition(edge.metrics().value("edge_connections_active")), what)
-
-    def check_rests(self, edge):
-        """What is there causes no work: the loop turns for timers and this test's own questions, not for itself."""
-        before = edge.metrics().value("edge_ring_enters_total")
-        threading.Event().wait(2)
-        self.assertLess(edge.metrics().value("edge_ring_enters_total") - before, 200)
 
 
 class ConnectionFloodTest(FloodTest):
@@ -67,15 +46,15 @@ class ConnectionFloodTest(FloodTest):
         edge = self.start_edge(*SMALL, f"--max_connections={FLOOD}", "--header_timeout=2s")
         slow = self.flood(edge.port, FLOOD, HALF_A_HEAD)
         self.assertEqual(harness.get(edge.port).status, 200)
-        for sock in slow:
-            self.assertTrue(sock.recv(100).startswith(b"HTTP/1.1 408 "))
+        for client in slow:
+            self.assertEqual(client.read_response().status, 408)
         self.assertGreaterEqual(edge.metrics().value("edge_client_timeouts_total"), FLOOD)
 
     def test_connections_that_come_and_go_are_forgotten(self):
         edge = self.start_edge(*SMALL, "--max_connections=100")
         for _ in range(20):
-            for sock in self.flood(edge.port, 100, HALF_A_HEAD):
-                attackers.reset(sock)
+            for client in self.flood(edge.port, 100, HALF_A_HEAD):
+                client.reset()
         self.assertEqual(harness.get(edge.port).status, 200)
         self.wait_for_active(edge, lambda active: active == 0, "no connection left")
 
@@ -90,7 +69,7 @@ class TlsFloodTest(FloodTest):
                 self.assertEqual(harness.get(edge.tls_port, tls=True).status, 200)
                 self.wait_for_active(edge, lambda active: active == 0, "no connection left")
                 self.assertEqual(edge.metrics().value("edge_tls_handshake_failures_total"), FLOOD)
-                self.check_rests(edge)
+                self.check_rests(lambda edge=edge: edge.metrics().value("edge_ring_enters_total"))
 
     def test_records_that_never_end_stay_below_the_memory_ceiling(self):
         """Each makes edge keep a large record that its last byte would complete."""
@@ -172,15 +151,19 @@ class UnreadFloodTest(FloodTest):
     def test_readers_that_stall_give_way_before_they_hold_all_buffers(self):
         """They come at a rate at which there is time to tell them from others."""
         edge = self.start_edge(*SMALL, "--max_connections=600", upstream=self.start_large_origin().url)
-        for _ in range(400):
+        looks = without_buffers = 0
+        for number in range(400):
             client = self.connect(edge.port, receive_buffer=4096, segment=536)
             client.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
             threading.Event().wait(0.01)
-        self.assertEqual(harness.get(edge.port).status, 200)
-        metrics = edge.metrics()
-        self.assertGreater(metrics.value("edge_connections_shed_total"), 0)
-        # Thousands, when everybody starves for a second before anything is done.
-        self.assertLess(metrics.value("edge_ring_enobufs_total"), 1000)
+            if number % 10 == 9:
+                looks += 1
+                without_buffers += 0 in edge.metrics().by_label("edge_buffers_free", "pool").values()
+            if number % 50 == 49:
+                self.assertEqual(harness.get(edge.port).status, 200)
+        self.assertGreater(edge.metrics().value("edge_connections_shed_total"), 0)
+        # Nearly always, when everybody starves for a second before anything is done.
+        self.assertLess(without_buffers, looks / 2)
 
     def test_uploads_to_an_origin_that_does_not_read_leave_room_for_others(self):
         hold = threading.Event()

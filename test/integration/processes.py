@@ -14,16 +14,14 @@ from environment import EDGE_BINARY, TIMEOUT_S, wait_until
 class Process:
     """A child whose standard output and error go to files in `directory`."""
 
-    def __init__(self, name, command, directory, env=None, pass_fds=(), preexec_fn=None):
+    def __init__(self, name, command, directory, env=None, pass_fds=()):
         self.name = name
         self.command = [str(word) for word in command]
         self.stdout_path = pathlib.Path(directory) / f"{name}.stdout"
         self.stderr_path = pathlib.Path(directory) / f"{name}.stderr"
         with open(self.stdout_path, "wb") as out, open(self.stderr_path, "wb") as err:
             self.child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env, pass_fds=pass_fds,
-                preexec_fn=preexec_fn,
-            )
+                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=env, pass_fds=pass_fds)
         self.pid = self.child.pid
 
     @property
@@ -73,10 +71,16 @@ class Process:
 
 class Edge(Process):
     """A running edge. `port` and `tls_port` are those of its first http and https listener, `proxy_port` and
-    `proxy_tls_port` of its first that expect a PROXY header."""
+    `proxy_tls_port` of its first that expect a PROXY header. `prefix` is a program that becomes edge: prlimit, say."""
 
-    def __init__(self, flags, directory, name="edge", **options):
-        super().__init__(name, [EDGE_BINARY, *flags], directory, **options)
+    def __init__(self, flags, directory, name="edge", prefix=(), **options):
+        super().__init__(name, [*prefix, EDGE_BINARY, *flags], directory, **options)
+        self.last_peak_bytes = 0  # peak_memory_bytes() as it was when somebody ended it
+
+    def signal(self, number):
+        if self.running and number in (signal.SIGINT, signal.SIGTERM):
+            self.last_peak_bytes = self.peak_memory_bytes() or self.last_peak_bytes
+        super().signal(number)
 
     def wait_ready(self):
         def ready():
@@ -157,9 +161,11 @@ class Edge(Process):
         return float(re.search(r"edge: memory at most ([0-9.]+) MiB of edge's own", self.log)[1]) * 2**20
 
     def peak_memory_bytes(self):
-        """The most that was ever resident, its text included. /proc keeps it, so no moment is missed."""
+        """The most that was ever resident, its text included; 0 if it has just ended. /proc keeps it, so no moment is
+        missed."""
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) * 1024
+        peak = re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)
+        return int(peak[1]) * 1024 if peak else 0
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

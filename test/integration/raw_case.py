@@ -29,11 +29,12 @@ STATUS = {
 
 @dataclasses.dataclass
 class Case:
-    section: str         # of HTTP1.md: "RFC 9112 2.2", "llhttp", or "smuggling CL.TE"
+    section: str         # of CONFORMANCE.md: "RFC 9112 2.2", "llhttp", or "smuggling CL.TE"
     name: str
     data: bytes          # the request, and whatever belongs to its class behind it, but not NEXT
     reason: str = ""     # the id of the refusal; "": accepted
     body: bytes = b""    # what the origin must decode, if accepted
+    trailers: tuple = () # ((name, value), ...) that must reach it behind the body, if accepted
     closes: bool = False     # accepted, and the connection ends with it, so NEXT is not served
     cut_off: bool = False    # the client ends within the request, and sends no NEXT
     in_body: bool = False    # refused behind the head, of which the origin may have seen a part

@@ -1,6 +1,6 @@
 """Raw requests, sound and hostile, class by class, with what edge must say of each: the corpus of differential_test.
 
-Each generator below is one line of HTTP1.md, and makes its cases by varying position, case, white space or value, so that
+Each generator below is a row of CONFORMANCE.md, and makes its cases by varying position, case, white space or value, so that
 a class is tried and not an example of it. Behind nearly every request stands NEXT, which a reader that lost count would
 not find, or would find twice. The classes of request smuggling are in raw_smuggling.py.
 """
@@ -296,8 +296,10 @@ def chunk_extensions():
 
 @cases_of("RFC 9112 7.1.2")
 def trailers():
-    for lines in ("X-Sum: 1\r\n", "X-Sum:\r\nX-B: \t2 \r\n", "ETag: x\r\n"):
-        yield repr(lines), chunked("3\r\nabc\r\n0\r\n" + lines + "\r\n"), "", {"body": b"abc"}
+    for lines, trailers in (("X-Sum: 1\r\n", (("X-Sum", "1"),)), ("ETag: x\r\n", (("ETag", "x"),)),
+                            ("X-Sum:\r\nX-B: \t2 \r\n", (("X-Sum", ""), ("X-B", "2"))),
+                            ("X-Sum: 1\r\nx-sum: 2\r\n", (("X-Sum", "1"), ("x-sum", "2")))):
+        yield repr(lines), chunked("3\r\nabc\r\n0\r\n" + lines + "\r\n"), "", {"body": b"abc", "trailers": trailers}
     for line in (": x", "X", " X: y", "\tX: y", "X : y", "X: \x01", "X:\x7f", "X:\x00", "X: a\nY: b", "X: a\rY",
             "X:\r\n y", "X\xff: y",
                  "X: y\n"):
@@ -305,6 +307,8 @@ def trailers():
             yield f"{first!r} {line!r}", chunked(f"0\r\n{first}{line}\r\n\r\n"), "trailer.invalid", {"in_body": True}
     for end in ("\n", "\r\r\n", "\rx"):
         yield f"ended by {end!r}", chunked("0\r\nX: y\r\n" + end), "trailer.invalid", {"in_body": True}
+    for size in (2100, 9000):  # more than is forwarded, and more than is read
+        yield f"{size} bytes", chunked("0\r\nX: " + "y" * size + "\r\n\r\n"), "trailer.too_large", {"in_body": True}
     yield "many", chunked("0\r\n" + "X: y\r\n" * 33 + "\r\n"), "trailer.too_many", {"in_body": True}
 
 

@@ -1,16 +1,24 @@
 """Peers that send or read a little at a time, in whatever part of a message: each is ended within its limit.
 
 A byte every 50 ms stands for one every second, and limits are as much shorter. Nothing but edge's answer, or the end of
-the connection, stops a slow sender. What edge writes in its access log tells that it was the limit.
+the connection, stops a slow sender. What edge writes in its access log tells that it was the limit, and the time until
+then that it was neither less nor much more.
 """
+
+import concurrent.futures
+import time
 
 import attackers
 import harness
 from attackers import repeated
+from harness import seconds
 
 PAUSE_S = 0.05  # with TLS each byte is a record of 23
 MIB = 1024 * 1024
-FLAGS = ("--access_log=-", "--header_timeout=1s", "--idle_timeout=1s", "--client_rate_min=1000")
+LIMIT_S = 1
+# Small pools, so that the memory ceiling is low.
+POOLS = ("--access_log=-", "--max_connections=64", "--buffers=512", "--body_buffers=64")
+FLAGS = (*POOLS, f"--header_timeout={seconds(LIMIT_S)}", f"--idle_timeout={seconds(LIMIT_S)}", "--client_rate_min=1000")
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -42,21 +50,36 @@ class SlowTest(harness.EdgeTest):
             self.assertEqual({key: entry[key] for key in expected}, expected)
 
 
+    def check_time(self, started, limit_s=LIMIT_S, ended=None):
+        """From before the connection began: so the limit is the least. Some more is right on a machine that is busy."""
+        elapsed = (ended or time.monotonic()) - started
+        self.assertGreater(elapsed, 0.95 * limit_s * harness.TIMEOUT_FACTOR)
+        self.assertLess(elapsed, (limit_s + 4) * harness.TIMEOUT_FACTOR)
+
+
 class SlowRequestTest(SlowTest):
-    def check_all_408(self, edge, cases):
+    def check_all_408(self, edge, cases, pause_s=PAUSE_S, limit_s=LIMIT_S):
+        def read(client, count):
+            """The last of so many responses, and when it was there."""
+            responses = [client.read_response("POST") for _ in range(count)]
+            self.assertEqual([response.status for response in responses[:-1]], [200] * (count - 1))
+            return responses[-1], time.monotonic()
+
         clients = []
-        for name, (at_once, dripping) in cases.items():
-            for tls in (False, True):
-                client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
-                clients.append((name, tls, client, attackers.Attack(client, at_once, repeated(dripping), PAUSE_S)))
-        for name, tls, client, attack in clients:
-            with self.subTest(slow=name, tls=tls):
-                response = client.read_response("POST")
-                if name == "second request":
-                    self.assertEqual(response.status, 200)
-                    response = client.read_response()
-                self.assertEqual((response.status, response.fields.get("Connection")), (408, "close"))
-                attack.wait_cut_off()
+        with concurrent.futures.ThreadPoolExecutor(2 * len(cases)) as readers:
+            for name, (at_once, dripping) in cases.items():
+                for tls in (False, True):
+                    started = time.monotonic()
+                    client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
+                    attack = attackers.Attack(client, at_once, repeated(dripping), pause_s)
+                    answer = readers.submit(read, client, 2 if name == "second request" else 1)
+                    clients.append((name, tls, started, attack, answer))
+            for name, tls, started, attack, answer in clients:
+                with self.subTest(slow=name, tls=tls):
+                    response, ended = answer.result()
+                    self.assertEqual((response.status, response.fields.get("Connection")), (408, "close"))
+                    self.check_time(started, limit_s, ended)
+                    attack.wait_cut_off()
         self.assertEqual(edge.metrics().value("edge_client_timeouts_total"), len(clients))
         return len(clients)
 
@@ -67,6 +90,11 @@ class SlowRequestTest(SlowTest):
         entries = edge.access_log(count + good)
         self.assertEqual(sorted((entry["status"], entry["reason"]) for entry in entries),
                          [(200, "")] * good + [(408, "client.timeout")] * count)
+
+    def test_a_byte_every_second_is_408_after_header_timeout(self):
+        """At the pace that is meant."""
+        edge = self.start_edge(*POOLS, f"--header_timeout={seconds(3)}")
+        self.check_all_408(edge, {"head": SLOW_HEADS["field value"]}, pause_s=1, limit_s=3)
 
     def test_slow_bodies_are_408_and_never_whole_for_the_origin(self):
         whole = []
@@ -85,19 +113,23 @@ class SlowRequestTest(SlowTest):
         edge = self.start_edge(*FLAGS, upstream=self.start_raw_origin(script).url)
         for tls in (False, True):
             with self.subTest(tls=tls):
+                started = time.monotonic()
                 client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
                 attack = attackers.Attack(client, CHUNKED, repeated(b"1\r\nx\r\n"), PAUSE_S)
                 with self.assertRaises(harness.IncompleteMessage):
                     client.read_response("POST")
+                self.check_time(started)
                 attack.wait_cut_off()
         self.check_timed_out(edge, 2, status=200, reason="client.timeout")
 
     def test_slow_tls_handshake_is_ended_without_a_word(self):
         edge = self.start_edge(*FLAGS)
         hello = attackers.client_hello()
+        started = time.monotonic()
         client = self.connect(edge.tls_port)
-        attack = attackers.Attack(client, b"", iter([hello, hello]), PAUSE_S)
+        attack = attackers.Attack(client, b"", repeated(hello), PAUSE_S)
         self.assertTrue(client.at_eof())
+        self.check_time(started)
         attack.wait_cut_off()
         self.assertEqual(edge.metrics().value("edge_tls_handshake_failures_total"), 1)
 
@@ -108,6 +140,7 @@ class SlowReaderTest(SlowTest):
         edge = self.start_edge(*FLAGS, upstream=origin.url)
         for tls in (False, True):
             with self.subTest(tls=tls):
+                started = time.monotonic()
                 client = self.connect(edge.tls_port if tls else edge.port, tls=tls, receive_buffer=4096, segment=536)
                 client.send(REQUEST + b"\r\n")
                 sock = client.socket.tcp if tls else client.socket
@@ -117,6 +150,7 @@ class SlowReaderTest(SlowTest):
                     return edge.metrics().value("edge_client_timeouts_total") == number
 
                 harness.wait_until(given_up, "the slow reader is given up")
+                self.check_time(started)
                 with self.assertRaises(ConnectionResetError):
                     while sock.recv(MIB):
                         pass
@@ -129,13 +163,15 @@ class SlowOriginTest(SlowTest):
             connection.read_request()
             attackers.Attack(connection, at_once, repeated(dripping), PAUSE_S).wait_cut_off()
 
-        return self.start_edge(*FLAGS, "--upstream_timeout=1s", upstream=self.start_raw_origin(script).url)
+        return self.start_edge(*FLAGS, f"--upstream_timeout={seconds(LIMIT_S)}", upstream=self.start_raw_origin(script).url)
 
     def test_slow_head_is_504(self):
         for at_once, dripping in ((b"", b"H"), (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")):
             with self.subTest(at_once=at_once):
                 edge = self.start(at_once, dripping)
+                started = time.monotonic()
                 self.assertEqual(harness.get(edge.port).status, 504)
+                self.check_time(started)
                 self.check_timed_out(edge, 1, status=504, reason="upstream.first_byte_timeout")
 
 

@@ -5,6 +5,7 @@ import hashlib
 import socket
 import threading
 
+import attackers
 import harness
 
 MIB = 1024 * 1024
@@ -50,7 +51,7 @@ class BackPressureTest(harness.EdgeTest):
                 client.read_exact(64 * 1024)
                 self.assertLess(settled(lambda: sent[0]), 64 * MIB)
                 in_use = self.buffers_in_use(edge)
-                # DESIGN.md: up to 32 buffers of overshoot of the small kind; a handful of the large.
+                # Up to 32 buffers of overshoot of the small kind; a handful of the large.
                 self.assertLessEqual(in_use["head"], 40)
                 self.assertLessEqual(in_use["body"], 16)
                 if not harness.SANITIZER:
@@ -278,22 +279,29 @@ class EarlyReplyTest(harness.EdgeTest):
         """Lingering close: a reset would take the response out of the client's hands."""
 
         def script(connection):
-            connection.read_request_head()
-            connection.respond(413, "too large")
+            while connection.has_more():
+                request = connection.read_request_head()
+                connection.respond(413, "too large")
+                connection.read_request_body(request)
 
-        edge = self.start_edge(upstream=self.start_raw_origin(script).url)
-        for _ in range(20):
-            with harness.connect(edge.port) as client:
-                client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
-                try:
-                    client.send(b"x" * 3_000_000)
-                except ConnectionError:
-                    pass  # edge need not read forever
-                self.assertIn(client.read_response("POST").status, (413, 502))
+        refusing_origin = self.start_edge(upstream=self.start_raw_origin(script).url)
+        refusing_edge = self.start_edge("--body_bytes_max=1000", upstream=self.start_raw_origin().url)
+        for edge, by_edge in ((refusing_origin, False), (refusing_edge, True)):
+            for tls in (False, True) * 10:
+                with self.subTest(by_edge=by_edge, tls=tls), harness.connect(
+                        edge.tls_port if tls else edge.port, tls=tls) as client:
+                    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n")
+                    with contextlib.suppress(*attackers.SENDING_FAILED):  # edge need not read forever
+                        client.send(b"x" * 3_000_000)
+                    response = client.read_response("POST")
+                    self.assertEqual((response.status, "Proxy-Status" in response.fields), (413, by_edge))
 
 
 class CutOffTest(harness.EdgeTest):
     """A message that the origin did not finish must never look whole (RFC 9112, 8)."""
+
+    # Small pools, so that the memory ceiling is low.
+    SMALL = ("--max_connections=64", "--buffers=128", "--body_buffers=16")
 
     RESPONSES = {
         "length": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 5000,
@@ -308,7 +316,7 @@ class CutOffTest(harness.EdgeTest):
             connection.send(response)
             ending(connection)
 
-        edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+        edge = self.start_edge(*self.SMALL, upstream=self.start_raw_origin(script).url)
         client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
         client.send(f"GET / HTTP/{version}\r\nHost: a\r\n\r\n")
         with self.assertRaises(harness.IncompleteMessage):
@@ -343,7 +351,7 @@ class CutOffTest(harness.EdgeTest):
                     connection.read_request()
                     connection.send(response)
 
-                edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+                edge = self.start_edge(*self.SMALL, upstream=self.start_raw_origin(script).url)
                 self.assertEqual(harness.get(edge.port, method="POST", fields="Content-Length: 0\r\n").status, 502)
 
     def test_client_that_leaves_ends_the_origins_work(self):
@@ -361,7 +369,7 @@ class CutOffTest(harness.EdgeTest):
         for tls in (False, True):
             with self.subTest(tls=tls):
                 left.clear()
-                edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+                edge = self.start_edge(*self.SMALL, upstream=self.start_raw_origin(script).url)
                 client = self.connect(edge.tls_port if tls else edge.port, tls=tls)
                 client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 client.read_exact(1000)
@@ -382,7 +390,7 @@ class CutOffTest(harness.EdgeTest):
                 outcome.append("incomplete")
             done.set()
 
-        edge = self.start_edge(upstream=self.start_raw_origin(script).url)
+        edge = self.start_edge(*self.SMALL, upstream=self.start_raw_origin(script).url)
         client = self.connect(edge.port)
         client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
         client.close()
