@@ -230,10 +230,13 @@ void Worker::OnStarvingTimer() {
       buffers.anyone_waiting(BufferGroup::kHead) &&
       (io.BuffersFree(BufferGroup::kHead) == 0 || io.BuffersOwn(BufferGroup::kHead) == 0);
   if (clients_starve) {
-    ShedHoarders();
-    ShedHalfHeaders();
-    ShedLongest(BufferGroup::kHead, kStalledOriginNs, &DownstreamConnection::TunnelStalledNs,
-                &DownstreamConnection::ShedReader);
+    const bool hoarders = ShedHoarders();
+    const bool halves = ShedHalfHeaders();
+    // What waits in a tunnel is not behind anything: only if there is nobody else.
+    if (!hoarders && !halves) {
+      ShedLongest(BufferGroup::kHead, kStalledOriginNs, &DownstreamConnection::TunnelStalledNs,
+                  &DownstreamConnection::ShedReader);
+    }
   }
 }
 
@@ -244,15 +247,15 @@ void Worker::NoteShedding() {
 }
 
 // Clients whose next requests fill the pool while an earlier one waits for its response are closed,
-// those with the most first, until a quarter of the pool is free.
-void Worker::ShedHoarders() {
+// those with the most first, until a quarter of the pool is free. False: there is none.
+bool Worker::ShedHoarders() {
   const uring::Io& io = loop_.io();
   size_t most = 0;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr;
        connection = ConnectionList::Next(*connection)) {
     most = std::max(most, connection->HoardedBytes());
   }
-  if (most == 0) return;
+  if (most == 0) return false;
   NoteShedding();
   // If none has much, then many have a little: a byte holds a whole buffer.
   const size_t least = most < kHoardBytes ? 1 : std::max(most / 2, kHoardBytes);
@@ -269,11 +272,13 @@ void Worker::ShedHoarders() {
     }
     connection = next;
   }
+  return true;
 }
 
 // A PROXY header comes at once, or nearly: with a part of one, a connection holds a whole buffer
-// that nobody reads. Those that came first are closed, until a quarter of the pool is free.
-void Worker::ShedHalfHeaders() {
+// that nobody reads. Those that came first are closed, until a quarter of the pool is free. False:
+// there is none.
+bool Worker::ShedHalfHeaders() {
   const size_t quarter = loop_.io().BuffersTotal(uring::BufferGroup::kHead) / 4;
   size_t to_free = quarter;
   for (DownstreamConnection* connection = busy_.oldest(); connection != nullptr && to_free > 0;) {
@@ -285,7 +290,9 @@ void Worker::ShedHalfHeaders() {
     }
     connection = next;
   }
-  if (to_free < quarter) NoteShedding();
+  if (to_free == quarter) return false;
+  NoteShedding();
+  return true;
 }
 
 // Clients that do not read their responses each keep at least one buffer, in a send that does not

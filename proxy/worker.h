@@ -135,8 +135,8 @@ class Worker final : public Acceptor::Owner {
   void OnEvictTimer();
   void OnStarvingTimer();
   void NoteShedding();
-  void ShedHoarders();
-  void ShedHalfHeaders();
+  bool ShedHoarders();
+  bool ShedHalfHeaders();
   void ShedStalled();
   void ShedLongest(uring::BufferGroup group, int64_t least_ns,
                    int64_t (DownstreamConnection::*stalled_ns)(int64_t) const,
