@@ -28,65 +28,66 @@ struct Owner final : Acceptor::Owner {
   size_t enough = 0;
 };
 
-TEST(AcceptorTest, WhatWasAcceptedBeforeTheCloseAndIsToldAfterItIsClosed) {
-  sim::World world(1);
-  sim::SimNetwork network(&world);
-  sim::SimIo io(&network, {});
-  uring::Loop loop(&io, &world.scheduler.clock());
-  sim::Listener* listener = network.Listen(sim::SimAddress(1, kPort), 64);
-  Owner owner;
-  owner.enough = 3;
-  Acceptor acceptor(&loop, &owner, {.fd = io.AddListener(listener)});
-  owner.acceptor = &acceptor;
+// An acceptor that has not started, and clients that wait in its backlog.
+class AcceptorTest : public testing::Test {
+ protected:
+  static constexpr size_t kClients = 20;
 
-  // All of them wait in the backlog, so that one batch tells of them.
-  std::vector<sim::Endpoint*> clients;
-  for (uint16_t port = 1; port <= 20; ++port) {
-    network.Connect(sim::SimAddress(2, port), sim::SimAddress(1, kPort),
-                    [&](int, sim::Endpoint* endpoint) { clients.push_back(endpoint); });
+  void SetUp() override {
+    owner_.acceptor = &acceptor_;
+    for (uint16_t port = 1; port <= kClients; ++port) {
+      network_.Connect(sim::SimAddress(2, port), sim::SimAddress(1, kPort),
+                       [this](int, sim::Endpoint* endpoint) { clients_.push_back(endpoint); });
+    }
+    const int64_t latest_ns = world_.scheduler.NowNs() + kSecond;
+    while (clients_.size() < kClients) ASSERT_EQ(loop_.RunTurn(latest_ns), 0);
   }
-  const int64_t start_ns = world.scheduler.NowNs();
-  while (clients.size() < 20) ASSERT_EQ(loop.RunTurn(start_ns + 1'000'000'000), 0);
-  acceptor.Start();
-  while (!acceptor.closed()) ASSERT_EQ(loop.RunTurn(world.scheduler.NowNs() + 1'000'000), 0);
-  EXPECT_EQ(owner.accepted.size(), 3u);
-  for (const int fd : owner.accepted) io.CloseSocket(fd);
-  for (sim::Endpoint* client : clients) client->Close();
-  ASSERT_EQ(loop.RunTurn(world.scheduler.NowNs() + 1'000'000), 0);
-  EXPECT_EQ(io.open_sockets(), 0u);
+
+  void RunUntilClosed() {
+    while (!acceptor_.closed()) ASSERT_EQ(loop_.RunTurn(world_.scheduler.NowNs() + kMs), 0);
+  }
+
+  void CloseAll() {
+    for (const int fd : owner_.accepted) io_.CloseSocket(fd);
+    for (sim::Endpoint* client : clients_) client->Close();
+    ASSERT_EQ(loop_.RunTurn(world_.scheduler.NowNs() + kMs), 0);
+    EXPECT_EQ(io_.open_sockets(), 0u);
+  }
+
+  static constexpr int64_t kMs = 1'000'000;
+  static constexpr int64_t kSecond = 1'000 * kMs;
+
+  sim::World world_{1};
+  sim::SimNetwork network_{&world_};
+  sim::SimIo io_{&network_, {}};
+  uring::Loop loop_{&io_, &world_.scheduler.clock()};
+  Owner owner_;
+  Acceptor acceptor_{
+      &loop_, &owner_, {.fd = io_.AddListener(network_.Listen(sim::SimAddress(1, kPort), 64))}};
+  std::vector<sim::Endpoint*> clients_;
+};
+
+TEST_F(AcceptorTest, WhatWasAcceptedBeforeTheCloseAndIsToldAfterItIsClosed) {
+  owner_.enough = 3;
+  acceptor_.Start();  // one batch tells of all that wait
+  RunUntilClosed();
+  EXPECT_EQ(owner_.accepted.size(), 3u);
+  CloseAll();
 }
 
-TEST(AcceptorTest, ADrainGoesOnBehindAConnectionThatIsGone) {
-  sim::World world(1);
-  sim::SimNetwork network(&world);
-  sim::SimIo io(&network, {});
-  uring::Loop loop(&io, &world.scheduler.clock());
-  sim::Listener* listener = network.Listen(sim::SimAddress(1, kPort), 64);
-  Owner owner;
-  owner.enough = 100;
-  Acceptor acceptor(&loop, &owner, {.fd = io.AddListener(listener)});
-  std::vector<sim::Endpoint*> clients;
-  for (uint16_t port = 1; port <= 20; ++port) {
-    network.Connect(sim::SimAddress(2, port), sim::SimAddress(1, kPort),
-                    [&](int, sim::Endpoint* endpoint) { clients.push_back(endpoint); });
-  }
-  const int64_t start_ns = world.scheduler.NowNs();
-  while (clients.size() < 20) ASSERT_EQ(loop.RunTurn(start_ns + 1'000'000'000), 0);
-  world.faults.accept_fails = 0.5;
-  acceptor.Drain();  // it has never started: all of them are taken out of the backlog
-  while (!acceptor.closed()) ASSERT_EQ(loop.RunTurn(world.scheduler.NowNs() + 1'000'000), 0);
-  EXPECT_GT(owner.accepted.size(), 0u);
-  const int64_t told_ns = world.scheduler.NowNs() + 1'000'000'000;
-  while (world.scheduler.NowNs() < told_ns) ASSERT_EQ(loop.RunTurn(told_ns), 0);
+TEST_F(AcceptorTest, ADrainGoesOnBehindAConnectionThatIsGone) {
+  owner_.enough = 100;
+  world_.faults.accept_fails = 0.5;
+  acceptor_.Drain();  // it has never started: all of them are taken out of the backlog
+  RunUntilClosed();
+  EXPECT_GT(owner_.accepted.size(), 0u);
+  const int64_t told_ns = world_.scheduler.NowNs() + kSecond;
+  while (world_.scheduler.NowNs() < told_ns) ASSERT_EQ(loop_.RunTurn(told_ns), 0);
   size_t gone = 0;
-  for (sim::Endpoint* client : clients) {
-    gone += client->reset() ? 1 : 0;
-    client->Close();
-  }
-  EXPECT_EQ(owner.accepted.size() + gone, clients.size());
-  EXPECT_EQ(gone, world.coverage.of("accept_fails")) << "others were left behind";
-  for (const int fd : owner.accepted) io.CloseSocket(fd);
-  ASSERT_EQ(loop.RunTurn(world.scheduler.NowNs() + 1'000'000), 0);
+  for (const sim::Endpoint* client : clients_) gone += client->reset() ? 1 : 0;
+  EXPECT_EQ(owner_.accepted.size() + gone, clients_.size());
+  EXPECT_EQ(gone, world_.coverage.of("accept_fails")) << "others were left behind";
+  CloseAll();
 }
 
 }  // namespace
