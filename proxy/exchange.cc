@@ -170,7 +170,7 @@ bool Exchange::NoMoreRequests() const {
 // send, and those of a response that waits for it.
 void Exchange::WaitForClient() {
   const int64_t now = now_ns();
-  if (awaits_body_) {
+  if (AwaitsBody()) {
     sending_.Wait(now);
   } else {
     sending_.Pause(now);
@@ -180,7 +180,11 @@ void Exchange::WaitForClient() {
   } else {
     reading_.Wait(now);
   }
-  client_->deadline().Set(std::min({sending_.until_ns(), reading_.until_ns(), ResponseEndsNs()}));
+  client_->deadline().Set(ClientDueNs());
+}
+
+int64_t Exchange::ClientDueNs() const {
+  return std::min({sending_.until_ns(), reading_.until_ns(), ResponseEndsNs()});
 }
 
 void Exchange::OnClientOutputProgress(bool drained) {
@@ -216,9 +220,7 @@ void Exchange::OnClientDeadline() {
       reading_.Earn(acknowledged - acknowledged_, now_ns());
       acknowledged_ = acknowledged;
     }
-    if (std::min({sending_.until_ns(), reading_.until_ns(), ResponseEndsNs()}) > now_ns()) {
-      return WaitForClient();
-    }
+    if (ClientDueNs() > now_ns()) return WaitForClient();
   }
   if (now_ns() >= ResponseEndsNs()) {
     CountUpstreamError(UpstreamError::kResponseTimeout);
@@ -327,7 +329,6 @@ void Exchange::ReplyLocally(const LocalResponse& response) {
   if (head_complete_) LetGoOfHeads();
   response_body_bytes_ = head_only ? 0 : response.body.size();
   response_state_ = ResponseState::kSending;
-  awaits_body_ = request_state_ == RequestState::kDiscarding;
   sending_.Fill(now_ns());
   Transport& transport = client_->transport();
   transport.Write(local_reply_);

@@ -172,6 +172,11 @@ class Exchange final : public UpstreamConnection::Lessee {
   void Finish(bool keep_alive);
   void MaybeFinish();
   bool NoMoreRequests() const;
+  bool AwaitsBody() const {
+    return request_state_ == RequestState::kDiscarding ||
+           (request_state_ == RequestState::kBody && client_to_send_);
+  }
+  int64_t ClientDueNs() const;
   void WaitForClient();
   bool Grow(HeadBlock& block, http::MessageHead& head);
   void FreeBlock(HeadBlock& block);
@@ -197,7 +202,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool origin_keep_alive_ = false;
   bool origin_cut_ = false;  // its stream did not end in order
   bool client_half_closed_ = false;
-  bool awaits_body_ = false;  // the client is the one to send, not the origin to take
+  bool client_to_send_ = false;  // kBody: it is the client's turn, not the origin's to take
   bool tunnel_up_ended_ = false;
   bool tunnel_down_ended_ = false;
   bool tunnel_down_cut_ = false;

@@ -232,7 +232,6 @@ void Exchange::EndRequest() {
   }
   request_state_ = RequestState::kDone;
   // From now on the client is waited for only if it has to read.
-  awaits_body_ = false;
   WaitForClient();
   WaitForOrigin();
   origin.Flush();
@@ -250,7 +249,7 @@ void Exchange::ReceiveRequest() {
                                request_body_bytes_ == 0 && response_state_ == ResponseState::kHead;
   sending_.Earn(client.bytes_received() - earned_received_, now_ns());
   earned_received_ = client.bytes_received();
-  awaits_body_ = mode != Socket::ReceiveMode::kOff && !waits_for_leave;
+  client_to_send_ = mode != Socket::ReceiveMode::kOff && !waits_for_leave;
   WaitForClient();
   WaitForOrigin();
   // Last: it may decrypt, and so come back here or end the request.
@@ -267,21 +266,18 @@ void Exchange::DiscardRequest() {
     discarded_bytes_ += step.consumed;
     if (step.event == http::BodyEvent::kRefused || discarded_bytes_ > kDiscardBytesMax) {
       request_state_ = RequestState::kAbandoned;
-      awaits_body_ = false;
       input.Clear();
       close_after_ = true;
       return MaybeFinish();
     }
     if (step.event == http::BodyEvent::kEnd || request_body_.complete()) {
       request_state_ = RequestState::kDone;
-      awaits_body_ = false;
       client.Receive(Socket::ReceiveMode::kMultishot);
       return MaybeFinish();
     }
   }
   if (client.input_ended()) {
     request_state_ = RequestState::kAbandoned;
-    awaits_body_ = false;
     close_after_ = true;
     return MaybeFinish();
   }

@@ -65,7 +65,6 @@ void Exchange::OnUpstreamOutputFailed(int error) {
   // the end of the connection, is what decides.
   if (request_state_ == RequestState::kBody) {
     request_state_ = RequestState::kAbandoned;
-    awaits_body_ = false;
     WaitForClient();
     client_->transport().Receive(Socket::ReceiveMode::kOff);
     WaitForOrigin();
@@ -94,12 +93,12 @@ void Exchange::WaitForOrigin() {
   Transport& origin = upstream_->transport();
   Deadline& deadline = upstream_->deadline();
   if (response_state_ == ResponseState::kHead) {
-    if (awaits_body_) return deadline.Clear();
+    if (AwaitsBody()) return deadline.Clear();
     return deadline.Set(now_ns() + settings.UpstreamFirstByteTimeoutNs());
   }
   const bool client_reads_first =
       origin.receive_mode() == Socket::ReceiveMode::kOff || !origin.input().empty();
-  if (awaits_body_ || client_reads_first) return deadline.Set(ResponseEndsNs());
+  if (AwaitsBody() || client_reads_first) return deadline.Set(ResponseEndsNs());
   deadline.Set(std::min(now_ns() + settings.upstream_timeout_ns, ResponseEndsNs()));
 }
 
@@ -186,7 +185,7 @@ bool Exchange::ForwardInterim() {
   if (leave && request_state_ == RequestState::kBody &&
       client_->transport().receive_mode() != Socket::ReceiveMode::kOff) {
     // It may send now: from here on the client is waited for.
-    awaits_body_ = true;
+    client_to_send_ = true;
     WaitForClient();
   }
   WaitForOrigin();
@@ -299,7 +298,6 @@ void Exchange::EndResponse() {
   }
   if (request_state_ == RequestState::kAbandoned) close_after_ = true;
   ReleaseUpstream(origin_keep_alive_ && request_state_ == RequestState::kDone);
-  awaits_body_ = false;
   WaitForClient();
   client.Flush();
   // Of a body that ends at close everything may be sent already.
