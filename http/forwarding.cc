@@ -127,6 +127,21 @@ void WriteVia(ForwardWriter* out, Version received, std::string_view pseudonym) 
 
 }  // namespace
 
+RequestForwarding PlanRequest(const RequestHead& head, const RequestSource& source,
+                              ClientFieldPolicy forwarded_fields) {
+  return {.client_address = source.address,
+          .scheme = source.tls ? "https" : "http",
+          .framing = head.framing,
+          .content_length = head.content_length,
+          .x_forwarded_for = forwarded_fields,
+          .x_forwarded_proto = forwarded_fields,
+          .x_forwarded_host = forwarded_fields,
+          .client_is_trusted_proxy = source.trusted_proxy,
+          .upgrade = head.upgrade,
+          .expect_continue = head.expect_continue,
+          .te_trailers = true};
+}
+
 std::optional<size_t> SerializeRequest(const RequestHead& head, const RequestForwarding& forwarding,
                                        std::span<char> out) {
   const bool trusted = forwarding.client_is_trusted_proxy;

@@ -51,6 +51,18 @@ struct RequestForwarding {
   bool te_trailers = false;      // forward `TE: trailers` when the client sent it
 };
 
+// Who sent a request, as far as its origin is told.
+struct RequestSource {
+  std::string_view address;  // without port; IPv6 without brackets
+  bool tls = false;
+  bool trusted_proxy = false;
+};
+
+// How a request goes to an origin. Fills all but request_id and host_if_absent; `forwarded_fields`
+// is what happens to X-Forwarded-* of a source that is no trusted proxy.
+RequestForwarding PlanRequest(const RequestHead& head, const RequestSource& source,
+                              ClientFieldPolicy forwarded_fields);
+
 // Writes the whole head as HTTP/1.1 with a persistent connection. Returns the bytes written,
 // nullopt when `out` is too small (it then holds rubbish). OPTIONS and TRACE get their Max-Forwards
 // lowered by one.

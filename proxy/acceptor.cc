@@ -7,11 +7,6 @@
 namespace edge::proxy {
 namespace {
 
-// What has run out, and is not there a moment later, either.
-bool IsShortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 // Of the connection that would have been accepted, which is gone: accept(2) says to try again.
 bool IsOfTheConnection(int error) {
   switch (error) {
@@ -68,7 +63,7 @@ void Acceptor::OnAccept(const uring::Completion& completion) {
   } else if (completion.result >= 0) {
     Hand(completion.result);
   } else if (error != ECANCELED && error != EAGAIN && error != EINTR && !IsOfTheConnection(error)) {
-    owner_->OnAcceptFailed(IsShortage(error));
+    owner_->OnAcceptFailed(uring::IsShortage(error));
     backs_off = true;
   }
   if (completion.more) return;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "absl/strings/numbers.h"
@@ -167,6 +168,22 @@ bool AddressBlock::Contains(const uring::SocketAddress& address) const {
   if (std::memcmp(endpoint.ip.data(), first_.ip.data(), whole) != 0) return false;
   const int rest = bits_ % 8;
   return rest == 0 || ((endpoint.ip[whole] ^ first_.ip[whole]) >> (8 - rest)) == 0;
+}
+
+absl::StatusOr<std::vector<AddressBlock>> ParseAddressBlocks(std::span<const std::string> texts) {
+  std::vector<AddressBlock> blocks;
+  blocks.reserve(texts.size());
+  for (const std::string& text : texts) {
+    const absl::StatusOr<AddressBlock> block = AddressBlock::Parse(text);
+    if (!block.ok()) return block.status();
+    blocks.push_back(*block);
+  }
+  return blocks;
+}
+
+bool ContainsAny(const std::vector<AddressBlock>& blocks, const uring::SocketAddress& address) {
+  return std::any_of(blocks.begin(), blocks.end(),
+                     [&address](const AddressBlock& block) { return block.Contains(address); });
 }
 
 }  // namespace edge::proxy

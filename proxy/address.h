@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "uring/io.h"
@@ -59,5 +60,9 @@ class AddressBlock {
   IpEndpoint first_;  // its port does not matter
   int bits_ = 128;
 };
+
+// All of them, or the mistake in the first that is none.
+absl::StatusOr<std::vector<AddressBlock>> ParseAddressBlocks(std::span<const std::string> texts);
+bool ContainsAny(const std::vector<AddressBlock>& blocks, const uring::SocketAddress& address);
 
 }  // namespace edge::proxy

@@ -151,22 +151,14 @@ void Exchange::OnUpstreamReady() {
 
 // Behind the PROXY header, if the origin wants one.
 bool Exchange::WriteRequestHead() {
-  const Settings& settings = worker_->settings();
-  const http::RequestForwarding forwarding{
-      .client_address = client_->address(),
-      .scheme = client_->tls() ? "https" : "http",
-      .request_id = request_id(),
-      .host_if_absent = upstream_->endpoint().name,
-      .framing = request_.framing,
-      .content_length = request_.content_length,
-      .x_forwarded_for = settings.forwarded_fields,
-      .x_forwarded_proto = settings.forwarded_fields,
-      .x_forwarded_host = settings.forwarded_fields,
-      .client_is_trusted_proxy = client_->trusted_proxy(),
-      .upgrade = request_.upgrade,
-      .expect_continue = request_.expect_continue,
-      .te_trailers = true,
-  };
+  http::RequestForwarding forwarding =
+      http::PlanRequest(request_,
+                        {.address = client_->address(),
+                         .tls = client_->tls(),
+                         .trusted_proxy = client_->trusted_proxy()},
+                        worker_->settings().forwarded_fields);
+  forwarding.request_id = request_id();
+  forwarding.host_if_absent = upstream_->endpoint().name;
   OutputBlock& output = upstream_->output();
   const auto head = output.CommitWhat([&](std::span<char> room) -> std::optional<size_t> {
     // This connection is new: nobody's bytes are on it yet.

@@ -41,13 +41,10 @@ std::string FramingText(const http::RequestHead& head) {
 }
 
 absl::StatusOr<bool> IsTrusted(const Config& config) {
-  const std::optional<uring::SocketAddress> client = ParseAddress(kClientAddress, 0);
-  for (const std::string& text : config.trusted_proxies) {
-    const absl::StatusOr<AddressBlock> block = AddressBlock::Parse(text);
-    if (!block.ok()) return block.status();
-    if (block->Contains(*client)) return true;
-  }
-  return false;
+  const absl::StatusOr<std::vector<AddressBlock>> blocks =
+      ParseAddressBlocks(config.trusted_proxies);
+  if (!blocks.ok()) return blocks.status();
+  return ContainsAny(*blocks, *ParseAddress(kClientAddress, 0));
 }
 
 // What an HTTP/1.0 request without Host gets: the first origin as configured, since names are not
@@ -61,24 +58,12 @@ std::string OriginName(const Config& config) {
 // nullopt: too large.
 std::optional<std::string> ForwardedHead(const http::RequestHead& head, const Config& config,
                                          bool trusted) {
-  const http::ClientFieldPolicy forwarded_fields = MakeForwardedFields(config);
   const std::string origin = OriginName(config);
-  // As Exchange::WriteRequestHead fills it.
-  const http::RequestForwarding forwarding{
-      .client_address = kClientAddress,
-      .scheme = config.listen.front().tls ? "https" : "http",
-      .request_id = kRequestId,
-      .host_if_absent = origin,
-      .framing = head.framing,
-      .content_length = head.content_length,
-      .x_forwarded_for = forwarded_fields,
-      .x_forwarded_proto = forwarded_fields,
-      .x_forwarded_host = forwarded_fields,
-      .client_is_trusted_proxy = trusted,
-      .upgrade = head.upgrade,
-      .expect_continue = head.expect_continue,
-      .te_trailers = true,
-  };
+  http::RequestForwarding forwarding = http::PlanRequest(
+      head, {.address = kClientAddress, .tls = config.listen.front().tls, .trusted_proxy = trusted},
+      MakeForwardedFields(config));
+  forwarding.request_id = kRequestId;
+  forwarding.host_if_absent = origin;
   std::string out(config.body_buffer_size, '\0');
   const std::optional<size_t> size = http::SerializeRequest(head, forwarding, out);
   if (!size.has_value()) return std::nullopt;

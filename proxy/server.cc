@@ -171,16 +171,12 @@ absl::Status Server::PrepareSettings() {
   settings_->access_log = !config_.access_log.empty();
   settings_->policy = MakeValidationPolicy(config_);
   settings_->forwarded_fields = MakeForwardedFields(config_);
-  for (const std::string& block : config_.trusted_proxies) {
-    absl::StatusOr<AddressBlock> parsed = AddressBlock::Parse(block);
-    if (!parsed.ok()) return parsed.status();
-    settings_->trusted_proxies.push_back(*parsed);
-  }
-  for (const std::string& block : config_.proxy_protocol_from) {
-    absl::StatusOr<AddressBlock> parsed = AddressBlock::Parse(block);
-    if (!parsed.ok()) return parsed.status();
-    settings_->proxy_protocol_from.push_back(*parsed);
-  }
+  auto blocks = ParseAddressBlocks(config_.trusted_proxies);
+  if (!blocks.ok()) return blocks.status();
+  settings_->trusted_proxies = *std::move(blocks);
+  blocks = ParseAddressBlocks(config_.proxy_protocol_from);
+  if (!blocks.ok()) return blocks.status();
+  settings_->proxy_protocol_from = *std::move(blocks);
   if (const std::string_view problem = http::FindProblem(settings_->policy); !problem.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--body_buffer_size: found ", config_.body_buffer_size, ", but ", problem));

@@ -7,10 +7,7 @@
 
 namespace edge::proxy {
 
-bool IsLocalLimit(int error) {
-  return error == EADDRNOTAVAIL || error == ENOBUFS || error == ENOMEM || error == EMFILE ||
-         error == ENFILE;
-}
+bool IsLocalLimit(int error) { return error == EADDRNOTAVAIL || uring::IsShortage(error); }
 
 UpstreamPool::UpstreamPool(uring::Loop* loop, UpstreamPoolOptions options, WorkerStats* stats)
     : loop_(loop),

@@ -34,11 +34,6 @@ UpstreamPoolOptions PoolOptions(const Settings& settings, uint64_t seed) {
           .random_seed = seed};
 }
 
-bool ContainsAny(const std::vector<AddressBlock>& blocks, const uring::SocketAddress& address) {
-  return std::any_of(blocks.begin(), blocks.end(),
-                     [&address](const AddressBlock& block) { return block.Contains(address); });
-}
-
 }  // namespace
 
 Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
