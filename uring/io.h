@@ -97,8 +97,8 @@ class Io {
   // what it was about to return. No effect if it is not in flight.
   virtual void Cancel(Operation& operation) = 0;
 
-  // Wakes the thread that owns `target`'s Io out of its Turn. Never lost, may be merged with
-  // others.
+  // Wakes the thread that owns `target`'s Io out of its Turn: at once where that is possible, with
+  // the next Turn at the latest. Never lost, may be merged with others.
   virtual void RingDoorbell(DoorbellTarget target) = 0;
   virtual DoorbellTarget doorbell() const = 0;
 

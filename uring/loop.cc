@@ -16,7 +16,8 @@ Loop::~Loop() { CHECK(deferred_first_ == nullptr) << "loop freed with deferred w
 
 int Loop::RunTurn(int64_t latest_ns) {
   int64_t timeout_ns = -1;
-  if (more_completions_ || deferred_first_ != nullptr || buffers_.anyone_ready()) {
+  if (more_completions_ || more_at_turn_end_ || deferred_first_ != nullptr ||
+      buffers_.anyone_ready()) {
     timeout_ns = 0;
   } else {
     // Not from now_ns_, or all would be late by what the last turn took.
@@ -29,12 +30,30 @@ int Loop::RunTurn(int64_t latest_ns) {
   if (int error = io_->Turn(timeout_ns); error != 0) return error;
   now_ns_ = clock_->NowNs();
 
+  ended_ns_ = now_ns_;
+  const std::array<int64_t, kTurnPhaseCount> before = counters_.phase_ns;
   more_completions_ = io_->Dispatch(kCompletionsPerTurnMax) == kCompletionsPerTurnMax;
+  EndPhase(TurnPhase::kCompletions);
   timers_.Advance(now_ns_);
+  EndPhase(TurnPhase::kTimers);
+  if (turn_end_ != nullptr) {
+    more_at_turn_end_ = turn_end_(turn_end_owner_);
+    EndPhase(TurnPhase::kTurnEnd);
+  }
   RunDeferred();
   buffers_.WakeWaiters();
+  EndPhase(TurnPhase::kDeferred);
+  CountTurn(before);
+  return 0;
+}
 
-  ended_ns_ = clock_->NowNs();
+void Loop::EndPhase(TurnPhase phase) {
+  const int64_t now_ns = clock_->NowNs();
+  counters_.phase_ns[static_cast<size_t>(phase)] += now_ns - ended_ns_;
+  ended_ns_ = now_ns;
+}
+
+void Loop::CountTurn(const std::array<int64_t, kTurnPhaseCount>& before) {
   const int64_t busy_ns = ended_ns_ - now_ns_;
   const auto bound = std::lower_bound(LoopCounters::kBusyBoundsNs.begin(),
                                       LoopCounters::kBusyBoundsNs.end(), busy_ns);
@@ -42,7 +61,14 @@ int Loop::RunTurn(int64_t latest_ns) {
   ++counters_.turns;
   counters_.busy_ns += busy_ns;
   counters_.busy_max_ns = std::max(counters_.busy_max_ns, busy_ns);
-  return 0;
+  counters_.last_busy_ns = busy_ns;
+  int64_t longest_ns = -1;
+  for (int phase = 0; phase < kTurnPhaseCount; ++phase) {
+    const int64_t ns = counters_.phase_ns[phase] - before[phase];
+    if (ns <= longest_ns) continue;
+    longest_ns = ns;
+    counters_.last_longest = static_cast<TurnPhase>(phase);
+  }
 }
 
 void Loop::Defer(Deferred& deferred) {

@@ -2,9 +2,8 @@
 // returned buffers to those who starve. One enter of the kernel per turn, as long as little is
 // queued.
 //
-// Time is read twice a turn: after the wait (it is "now" for everything in the turn) and at the end
-// (the difference is how long this turn kept the loop busy, and the next wait is counted from
-// there).
+// Time is read after the wait (it is "now" for everything in the turn) and behind each phase: how
+// long the turn kept the loop busy, and with what. The next wait is counted from the last of these.
 //
 // Worker thread only.
 
@@ -40,6 +39,15 @@ class Deferred {
   bool queued_ = false;
 };
 
+// What a turn does, in this order.
+enum class TurnPhase : uint8_t {
+  kCompletions,  // handlers of completions
+  kTimers,
+  kTurnEnd,   // see Loop::SetTurnEnd
+  kDeferred,  // what was put off, and those who waited for buffers
+};
+inline constexpr int kTurnPhaseCount = 4;
+
 // How long turns kept the loop busy, as a histogram with fixed bounds; published for /metrics.
 struct LoopCounters {
   static constexpr std::array<int64_t, 12> kBusyBoundsNs = {
@@ -50,6 +58,9 @@ struct LoopCounters {
   uint64_t turns = 0;
   int64_t busy_ns = 0;
   int64_t busy_max_ns = 0;
+  std::array<int64_t, kTurnPhaseCount> phase_ns{};
+  int64_t last_busy_ns = 0;  // of the last turn
+  TurnPhase last_longest = TurnPhase::kCompletions;
 };
 
 class Loop {
@@ -67,6 +78,14 @@ class Loop {
   int RunTurn(int64_t latest_ns = INT64_MAX);
 
   void Defer(Deferred& deferred);
+  // What runs at the end of each turn, as part of it: for looking into mailboxes of other threads,
+  // whose doorbell has ended the wait. True: there is more to do, the next turn is not to wait. Set
+  // once.
+  using TurnEnd = bool (*)(void* owner);
+  void SetTurnEnd(void* owner, TurnEnd handler) {
+    turn_end_owner_ = owner;
+    turn_end_ = handler;
+  }
 
   Io& io() { return *io_; }
   TimerWheel& timers() { return timers_; }
@@ -79,6 +98,8 @@ class Loop {
 
  private:
   void RunDeferred();
+  void EndPhase(TurnPhase phase);
+  void CountTurn(const std::array<int64_t, kTurnPhaseCount>& before);
 
   Io* const io_;
   const Clock* const clock_;
@@ -86,6 +107,9 @@ class Loop {
   int64_t ended_ns_;  // when the last turn ended
   TimerWheel timers_;
   BufferLoans buffers_;
+  void* turn_end_owner_ = nullptr;
+  TurnEnd turn_end_ = nullptr;
+  bool more_at_turn_end_ = false;
   Deferred* deferred_first_ = nullptr;
   Deferred** deferred_last_ = &deferred_first_;
   bool more_completions_ = false;

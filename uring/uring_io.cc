@@ -127,10 +127,7 @@ UringIo::~UringIo() {
 io_uring_sqe* UringIo::NextSqe() {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
   while (sqe == nullptr) {
-    // The submission queue is full: submit what is there. This runs no completion.
-    ++counters_.early_submits;
-    const int error = Enter(0, 0, 0);
-    CHECK_EQ(error, 0) << "io_uring_enter: " << std::strerror(-error);
+    SubmitEarly();  // the submission queue is full
     sqe = io_uring_get_sqe(&ring_);
   }
   return sqe;
@@ -223,6 +220,7 @@ void UringIo::RingDoorbell(DoorbellTarget target) {
   io_uring_prep_msg_ring(sqe, target.handle, 0, kDoorbell, 0);
   sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
   sqe->user_data = kIgnored;
+  SubmitEarly();
 }
 
 // --- Calls that return at once
@@ -384,6 +382,13 @@ int UringIo::Enter(unsigned wait_for, int64_t timeout_ns, unsigned flags) {
   }
 }
 
+// Within a turn; runs no completion.
+void UringIo::SubmitEarly() {
+  ++counters_.early_submits;
+  const int error = Enter(0, 0, 0);
+  CHECK_EQ(error, 0) << "io_uring_enter: " << std::strerror(-error);
+}
+
 int UringIo::Turn(int64_t timeout_ns) {
   for (Group& group : groups_) RefillGroup(group);
   if (io_uring_cq_has_overflow(&ring_)) ++counters_.completion_overflows;
@@ -403,9 +408,7 @@ size_t UringIo::Dispatch(size_t max) {
     ++ran;
     Run(cqe);
     if (queued_send_bytes_ >= kEarlySubmitBytes) {
-      ++counters_.early_submits;
-      const int error = Enter(0, 0, 0);
-      CHECK_EQ(error, 0) << "io_uring_enter: " << std::strerror(-error);
+      SubmitEarly();
     }
   }
   counters_.completions += ran;

@@ -114,6 +114,7 @@ class UringIo final : public Io {
   void RefillGroup(Group& group);
   io_uring_sqe* NextSqe();
   int Enter(unsigned wait_for, int64_t timeout_ns, unsigned flags);
+  void SubmitEarly();
   void Run(const io_uring_cqe& cqe);
 
   io_uring ring_{};
