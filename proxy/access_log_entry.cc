@@ -60,7 +60,22 @@ void AccessLogEntry::AppendJson(std::string& out, int64_t wall_ns) const {
                   "\",\"retries\":", e.attempts_ > 0 ? e.attempts_ - 1 : 0, ",\"reason\":\"",
                   e.reason_id_, "\",\"tls_version\":\"",
                   session == nullptr ? "" : session->version_name(), "\"");
+  if (e.verdict_.has_value()) {
+    absl::StrAppend(&out, ",\"inspection\":\"", waf::VerdictName(*e.verdict_), "\"");
+  }
   absl::StrAppend(&out, "}\n");
+}
+
+void AppendInspectionJson(std::string& out, const waf::InspectionJob& job, waf::Verdict verdict,
+                          int64_t wall_ns) {
+  absl::StrAppend(&out, "{\"time\":\"");
+  AppendTime(out, wall_ns);
+  absl::StrAppend(
+      &out, "\",\"request_id\":\"", job.request.id(), "\",\"client\":\"",
+      job.request.peers().client_address, "\",\"waf\":{\"mode\":\"",
+      job.lane == waf::Lane::kBlock ? "block" : "detect", "\",\"verdict\":\"",
+      waf::VerdictName(verdict), "\",\"queued_us\":", (job.taken_ns - job.queued_ns) / 1000,
+      ",\"inspected_us\":", (job.done_ns - job.taken_ns) / 1000, ",", job.report, "}}\n");
 }
 
 }  // namespace edge::proxy

@@ -25,4 +25,9 @@ class AccessLogEntry {
   const int64_t now_ns_;
 };
 
+// A line of its own for what inspection found: a JSON object and a newline. It may come after the
+// exchange's line, or before; the request's id is the same. `wall_ns`: now, since the Unix epoch.
+void AppendInspectionJson(std::string& out, const waf::InspectionJob& job, waf::Verdict verdict,
+                          int64_t wall_ns);
+
 }  // namespace edge::proxy

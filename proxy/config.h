@@ -48,8 +48,17 @@ struct Config {
   uint32_t body_buffers = 0;
   uint32_t max_connections = 0;  // per worker
   WafMode waf = WafMode::kOff;
-  std::string admin;       // host:port, or empty for none
-  std::string access_log;  // path, "-" for standard output, or empty for none
+  std::vector<std::string> waf_rules;  // SecLang files or globs; empty: the built-in set
+  uint32_t waf_threads = 0;            // per NUMA node
+  uint32_t waf_queue = 0;              // requests in block mode, per NUMA node
+  std::string waf_overload;            // reject or pass
+  absl::Duration waf_deadline;
+  std::string waf_placement;          // pool or inline
+  uint32_t waf_body_bytes_max = 0;    // of a request's body that is inspected
+  std::string waf_oversize;           // pass or reject
+  uint64_t waf_memory_bytes_max = 0;  // of requests under inspection, per worker
+  std::string admin;                  // host:port, or empty for none
+  std::string access_log;             // path, "-" for standard output, or empty for none
   absl::Duration drain_delay;
   absl::Duration drain_timeout;
   absl::Duration header_timeout;

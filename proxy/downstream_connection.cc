@@ -315,6 +315,7 @@ void DownstreamConnection::OnTransportClosed() {
 size_t DownstreamConnection::HoardedBytes() const {
   const bool behind = state_ == State::kExchange &&
                       (exchange_->request_state() == Exchange::RequestState::kWaiting ||
+                       exchange_->request_state() == Exchange::RequestState::kInspecting ||
                        exchange_->request_state() == Exchange::RequestState::kDone ||
                        exchange_->request_state() == Exchange::RequestState::kAbandoned);
   // What a tunnel carries is not behind anything.

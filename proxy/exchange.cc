@@ -34,6 +34,7 @@ Exchange::Exchange(Worker* worker, DownstreamConnection* connection)
 
 Exchange::~Exchange() {
   CHECK(upstream_ == nullptr) << "exchange freed with a lease";
+  LetGoOfJob();
   FreeBlock(request_block_);
   FreeBlock(response_block_);
   worker_->stats().exchanges_active.Subtract();
@@ -121,6 +122,8 @@ void Exchange::OnClientInput() {
   switch (request_state_) {
     case RequestState::kHead:
       return ReadRequestHead();
+    case RequestState::kGathering:
+      return GatherRequest();
     case RequestState::kBody:
       return PumpRequest();
     case RequestState::kDiscarding:
@@ -128,9 +131,10 @@ void Exchange::OnClientInput() {
     case RequestState::kDone:
       if (response_state_ == ResponseState::kTunnel) return PumpTunnel();
       [[fallthrough]];
+    case RequestState::kInspecting:
     case RequestState::kWaiting:
-      // Pipelined requests, or a body whose origin is not there yet: what the kernel has handed
-      // over already is enough.
+      // Pipelined requests, or a body whose verdict or origin is not there yet: what the kernel has
+      // handed over already is enough.
       return client_->transport().Receive(Socket::ReceiveMode::kOff);
     case RequestState::kAbandoned:
       // Nobody will read it.
@@ -151,7 +155,9 @@ void Exchange::OnClientInputEnd(InputEnd end) {
   const bool may_read_on =
       end == InputEnd::kClean &&
       (request_state_ == RequestState::kDone || request_state_ == RequestState::kAbandoned ||
-       (request_state_ == RequestState::kWaiting && request_body_.complete()));
+       ((request_state_ == RequestState::kWaiting || request_state_ == RequestState::kInspecting ||
+         request_state_ == RequestState::kBody) &&
+        request_body_.complete()));
   if (may_read_on) return;
   // What is still queued may complete the request.
   if (end == InputEnd::kClean && !client_->transport().input().empty() &&
@@ -228,9 +234,9 @@ void Exchange::OnClientDeadline() {
   }
   worker_->stats().client_timeouts.Add();
   NoteReason("client.timeout");
-  const bool waiting_for_client = request_state_ == RequestState::kHead ||
-                                  request_state_ == RequestState::kBody ||
-                                  request_state_ == RequestState::kDiscarding;
+  const bool waiting_for_client =
+      request_state_ == RequestState::kHead || request_state_ == RequestState::kGathering ||
+      request_state_ == RequestState::kBody || request_state_ == RequestState::kDiscarding;
   if (!response_started_ && waiting_for_client && request_parser_.started()) {
     request_state_ = RequestState::kAbandoned;
     return ReplyError({.status = 408, .details = "the request did not arrive in time"});
@@ -272,6 +278,7 @@ void Exchange::Abandon() {
   }
   if (!tunnel && reason_id_.empty()) NoteReason("client.closed");
   response_state_ = ResponseState::kFinished;
+  LetGoOfJob();
   ReleaseUpstream(false);
   if (request_parser_.started()) worker_->OnExchangeDone(*this);
 }
@@ -299,7 +306,9 @@ void Exchange::ReplyError(const ErrorReply& reply) {
 void Exchange::ReplyLocally(const LocalResponse& response) {
   CHECK(!response_started_);
   ReleaseUpstream(false);
-  if (request_state_ == RequestState::kWaiting || request_state_ == RequestState::kBody) {
+  LetGoOfJob();
+  if (request_state_ == RequestState::kWaiting || request_state_ == RequestState::kInspecting ||
+      request_state_ == RequestState::kBody) {
     // Reading the rest keeps the connection; but not at any price, and not if the client waits for
     // leave.
     const bool worth_reading = !request_.expect_continue &&
@@ -405,6 +414,7 @@ void Exchange::ReleaseUpstream(bool reusable) {
   if (upstream_ == nullptr) return;
   UpstreamConnection& upstream = *upstream_;
   upstream_ = nullptr;
+  upstream.LetGoOfBody();
   worker_->upstreams().Release(upstream, reusable);
 }
 
@@ -430,8 +440,9 @@ void Exchange::Finish(bool keep_alive) {
 }
 
 std::string Exchange::DebugString() const {
-  static constexpr const char* kRequestNames[] = {"head",       "waiting", "body",
-                                                  "discarding", "done",    "abandoned"};
+  static constexpr const char* kRequestNames[] = {"head", "gathering",  "inspecting", "waiting",
+                                                  "body", "discarding", "done",       "abandoned"};
+  static_assert(std::size(kRequestNames) == static_cast<size_t>(RequestState::kAbandoned) + 1);
   static constexpr const char* kResponseNames[] = {"none",    "head",   "body",
                                                    "sending", "tunnel", "finished"};
   std::string text =

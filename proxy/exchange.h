@@ -14,7 +14,7 @@
 // (or the client's socket has closed): the client's sends read its memory. Worker thread only.
 //
 // exchange.cc: life and ends. exchange_request.cc: client to origin. exchange_response.cc: origin
-// to client.
+// to client. exchange_inspection.cc: between the request's head and the origin, if there is a WAF.
 
 #pragma once
 
@@ -33,16 +33,20 @@
 #include "proxy/patience.h"
 #include "proxy/stats.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/waf/inspection_client.h"
 
 namespace edge::proxy {
 
 class DownstreamConnection;
 class Worker;
 
-class Exchange final : public UpstreamConnection::Lessee {
+class Exchange final : public UpstreamConnection::Lessee, private waf::VerdictWaiter {
  public:
   enum class RequestState : uint8_t {
     kHead,        // reading the head
+    kGathering,   // the head is complete; its body is gathered, to be inspected before any of it is
+                  // forwarded
+    kInspecting,  // the verdict is awaited
     kWaiting,     // the head is complete; no connection to an origin yet
     kBody,        // the head is on its way to the origin; the body follows
     kDiscarding,  // edge answers itself; the body is read and dropped
@@ -126,6 +130,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   // --- Client to origin
   void ReadRequestHead();
   void OnRequestHead();
+  void Forward();
   void StartUpstream();
   void ReplyConnectFailed();
   void OnUpstreamReady();
@@ -135,6 +140,18 @@ class Exchange final : public UpstreamConnection::Lessee {
   void EndRequest();
   void ReceiveRequest();
   uring::Socket::ReceiveMode NextReceive(Transport& from, Transport& to, bool large) const;
+
+  // --- Inspection
+  void BeginInspection();
+  void Decide(waf::Verdict verdict);
+  void GatherRequest();
+  void AwaitVerdict();
+  void PassOn();
+  void OnVerdict(waf::InspectionJob& job) override;
+  void CopyForInspection(std::string_view bytes);
+  void SubmitCopy();
+  void LetGoOfJob();
+  bool PumpGathered();
 
   // --- Origin to client
   void OnUpstreamConnected() override;
@@ -174,6 +191,7 @@ class Exchange final : public UpstreamConnection::Lessee {
   bool NoMoreRequests() const;
   bool AwaitsBody() const {
     return request_state_ == RequestState::kDiscarding ||
+           request_state_ == RequestState::kGathering ||
            (request_state_ == RequestState::kBody && client_to_send_);
   }
   int64_t ClientDueNs() const;
@@ -209,6 +227,11 @@ class Exchange final : public UpstreamConnection::Lessee {
   UpstreamError connect_error_ = UpstreamError::kConnectRefused;  // of the last that failed
   uint16_t status_ = 0;                                           // as sent to the client
   UpstreamSet tried_;
+  // The request under inspection; once it is forwarded, its gathered body until an origin's
+  // connection is there to take it.
+  waf::JobHandle job_;
+  size_t gathered_sent_ = 0;
+  std::optional<waf::Verdict> verdict_;
 
   int64_t started_ns_;
   int64_t first_byte_ns_ = 0;      // of the origin's first response, interim or not

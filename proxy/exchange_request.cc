@@ -52,6 +52,12 @@ void Exchange::OnRequestHead() {
     response.extra_fields = AllowField();
     return ReplyLocally(response);
   }
+  if (worker_->inspection() != nullptr) return BeginInspection();
+  return Forward();
+}
+
+void Exchange::Forward() {
+  request_state_ = RequestState::kWaiting;
   if (worker_->upstreams().empty()) {
     return ReplyLocally(
         worker_->local_origin().Respond(request_, client_->address(), client_->tls()));
@@ -141,7 +147,9 @@ void Exchange::OnUpstreamReady() {
   if (upstream_->transport().receive_mode() == Socket::ReceiveMode::kOff) {
     upstream_->ReceiveHead();
   }
-  if (request_body_.complete()) {
+  const bool gathered = verdict_.has_value() && job_ != nullptr;
+  if (gathered) upstream_->KeepBody(std::move(job_));
+  if (request_body_.complete() && !gathered) {
     request_state_ = RequestState::kDone;
     return upstream_->transport().Flush();
   }
@@ -158,6 +166,8 @@ bool Exchange::WriteRequestHead() {
                          .trusted_proxy = client_->trusted_proxy()},
                         worker_->settings().forwarded_fields);
   forwarding.request_id = request_id();
+  // Edge has given the leave already.
+  if (verdict_.has_value() && job_ != nullptr) forwarding.expect_continue = false;
   forwarding.host_if_absent = upstream_->endpoint().name;
   OutputBlock& output = upstream_->output();
   const auto head = output.CommitWhat([&](std::span<char> room) -> std::optional<size_t> {
@@ -186,6 +196,15 @@ void Exchange::PumpRequest() {
   OutputBlock& output = upstream_->output();
   uring::BufferLoans& buffers = worker_->loop().buffers();
   const bool chunked = request_.framing == http::BodyFraming::kChunked;
+  if (!PumpGathered()) {
+    client_to_send_ = false;
+    origin.Flush();
+    WaitForClient();
+    WaitForOrigin();
+    // What is behind the gathered body is enough for now.
+    return client.Receive(Socket::ReceiveMode::kOff);
+  }
+  if (request_body_.complete()) return EndRequest();
   while (!client.input().empty() && origin.CanWrite(3) &&
          (!chunked || output.Room().size() >= kChunkAndEndBytesMax)) {
     const http::BodyReader::Step step = request_body_.Next(client.input().Front());
@@ -200,6 +219,7 @@ void Exchange::PumpRequest() {
       buffers.Ref(buffer);
       origin.Write(step.data, buffer);
       request_body_bytes_ += step.data.size();
+      if (job_ != nullptr) CopyForInspection(step.data);
     }
     if (step.consumed > 0) client.input().Consume(step.consumed);
     if (step.event == http::BodyEvent::kRefused) {
@@ -214,8 +234,10 @@ void Exchange::PumpRequest() {
 
 void Exchange::EndRequest() {
   Transport& origin = upstream_->transport();
+  if (job_ != nullptr) SubmitCopy();
   if (request_.framing == http::BodyFraming::kChunked) {
     OutputBlock& output = upstream_->output();
+    CHECK_GE(output.Room().size(), kChunkAndEndBytesMax);
     char* out = output.Room().data();
     size_t bytes = http::WriteChunkHeader(out, 0, !request_chunk_open_);
     bytes += request_body_.trailers().copy(out + bytes, kTrailerBytesMax);

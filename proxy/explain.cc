@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/log/log.h"
@@ -15,6 +17,10 @@
 #include "http/parser.h"
 #include "proxy/address.h"
 #include "proxy/http_settings.h"
+#include "proxy/waf/engine/rule_set.h"
+#include "proxy/waf/engine/transaction.h"
+#include "proxy/waf/inspected_request.h"
+#include "proxy/waf/rule_inspector.h"
 
 namespace edge::proxy {
 namespace {
@@ -73,8 +79,10 @@ std::optional<std::string> ForwardedHead(const http::RequestHead& head, const Co
 
 // Sets all that concerns the body. `bytes` start with it; `begin` is where they start in the
 // request.
+// Appends the decoded body to `decoded`.
 void ExplainBody(std::string_view bytes, size_t begin, const http::RequestHead& head,
-                 const http::ValidationPolicy& policy, Explanation* explanation) {
+                 const http::ValidationPolicy& policy, Explanation* explanation,
+                 std::string* decoded) {
   std::array<char, kTrailerBytesMax> trailers;
   http::BodyReader body;
   body.Start(head.framing, head.content_length, &policy, trailers, policy.request_body_bytes_max);
@@ -83,6 +91,7 @@ void ExplainBody(std::string_view bytes, size_t begin, const http::RequestHead& 
     const http::BodyStep step = body.Next(bytes.substr(at));
     at += step.consumed;
     explanation->body_bytes += step.data.size();
+    decoded->append(step.data);
     if (step.event == http::BodyEvent::kNeedMore) {
       explanation->part = Explanation::Part::kBody;
       return;
@@ -98,6 +107,70 @@ void ExplainBody(std::string_view bytes, size_t begin, const http::RequestHead& 
   explanation->verdict = Explanation::Verdict::kAccepted;
   explanation->request_bytes = begin + at;
   explanation->trailers = std::string(body.trailers());
+}
+
+// nullptr: the request is not inspected. Rules that are named are tried whatever --waf says.
+absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> RulesOf(const Config& config) {
+  if (!config.waf_rules.empty()) return edge::waf::RuleSet::Load(config.waf_rules);
+  if (config.waf != WafMode::kOff) return edge::waf::RuleSet::Builtin();
+  return nullptr;
+}
+
+void AppendQuoted(std::string* out, std::string_view key, std::string_view text) {
+  constexpr size_t kBytesMax = 200;
+  if (text.empty()) return;
+  absl::StrAppend(out, " ", key, " \"", absl::CHexEscape(text.substr(0, kBytesMax)), "\"");
+}
+
+// As an inspection thread would, in block mode.
+void ExplainInspection(const http::RequestHead& head, std::string_view body, const Config& config,
+                       std::shared_ptr<const edge::waf::RuleSet> rules, Explanation* explanation) {
+  using edge::waf::Decision;
+  waf::InspectedRequest request;
+  request.Begin(head, {.client_address = kClientAddress, .server_address = kClientAddress},
+                kRequestId, 0);
+  request.AppendBody(body.substr(0, config.waf_body_bytes_max));
+  if (body.size() > config.waf_body_bytes_max) request.CutBody();
+  std::vector<edge::waf::FieldView> fields;
+  edge::waf::Scratch scratch;
+  edge::waf::Transaction transaction;
+  transaction.Begin(std::move(rules), edge::waf::EngineMode::kOn);
+  const Decision& decision = transaction.InspectRequest(waf::ViewOf(request, fields), scratch);
+  std::string& out = explanation->inspection;
+  switch (decision.kind) {
+    case Decision::Kind::kPass:
+      out = request.body_cut() ? "inspection: passes; the body is longer than what is inspected\n"
+                               : "inspection: passes\n";
+      break;
+    case Decision::Kind::kDeny:
+    case Decision::Kind::kRedirect:
+      absl::StrAppend(&out, "inspection: denied by rule ", decision.rule_id, ", status ",
+                      decision.status, "\n");
+      break;
+    case Decision::Kind::kDrop:
+      absl::StrAppend(&out, "inspection: dropped by rule ", decision.rule_id, "\n");
+      break;
+  }
+  explanation->denied = decision.kind != Decision::Kind::kPass;
+  size_t silent = 0;
+  for (const edge::waf::RuleMatch& match : transaction.matches()) {
+    if (!match.logged) {
+      ++silent;
+      continue;
+    }
+    absl::StrAppend(&out, "rule: ", match.rule_id, " phase ", match.phase);
+    if (match.severity >= 0) absl::StrAppend(&out, " severity ", match.severity);
+    absl::StrAppend(&out, " ", absl::CHexEscape(match.variable));
+    AppendQuoted(&out, "matched", match.matched);
+    AppendQuoted(&out, "msg", match.message);
+    AppendQuoted(&out, "data", match.data);
+    if (match.where != nullptr)
+      absl::StrAppend(&out, " at ", match.where->file, ":", match.where->line);
+    out.push_back('\n');
+  }
+  absl::StrAppend(&out, "rules that match and are not logged: ", silent,
+                  "\nscore: ", transaction.TxNumber("anomaly_score"), "\n");
+  transaction.End();
 }
 
 std::string_view PartName(Explanation::Part part) {
@@ -167,7 +240,18 @@ absl::StatusOr<Explanation> ExplainRequest(std::string_view bytes, const Config&
     }
     explanation.forwarded_head = *std::move(forwarded);
   }
-  ExplainBody(bytes.substr(progress.consumed), progress.consumed, head, policy, &explanation);
+  std::string body;
+  ExplainBody(bytes.substr(progress.consumed), progress.consumed, head, policy, &explanation,
+              &body);
+  if (explanation.verdict == Explanation::Verdict::kAccepted) {
+    absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> rules = RulesOf(config);
+    if (!rules.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--waf_rules: ", rules.status().message()));
+    }
+    if (*rules != nullptr) {
+      ExplainInspection(head, body, config, *std::move(rules), &explanation);
+    }
+  }
   return explanation;
 }
 
@@ -196,6 +280,7 @@ std::string ExplanationText(const Explanation& explanation, std::string_view byt
     absl::StrAppend(&out, "trailer: ", rest.substr(0, end), "\n");
     rest.remove_prefix(end + 2);
   }
+  out += explanation.inspection;
   if (explanation.verdict == Explanation::Verdict::kAccepted &&
       explanation.forwarded_head.empty()) {
     absl::StrAppend(&out, "forwarded: no, at Max-Forwards 0 edge answers\n");
@@ -218,7 +303,9 @@ absl::StatusOr<int> RunExplain(const Config& config) {
   if (!explanation.ok()) return explanation.status();
   const std::string text = ExplanationText(*explanation, *bytes);
   std::fwrite(text.data(), 1, text.size(), stdout);
-  return explanation->verdict == Explanation::Verdict::kAccepted ? 0 : 1;
+  const bool accepted =
+      explanation->verdict == Explanation::Verdict::kAccepted && !explanation->denied;
+  return accepted ? 0 : 1;
 }
 
 }  // namespace edge::proxy

@@ -40,6 +40,9 @@ struct Explanation {
   uint64_t body_bytes = 0;   // decoded
   std::string trailers;      // those that are forwarded, as lines
   bool keep_alive = false;
+  // What inspection says, as lines; empty: the request is not inspected.
+  std::string inspection;
+  bool denied = false;  // by a rule
   // As an origin would get it. Also there when the body is refused or incomplete.
   std::string forwarded_head;
 };
@@ -51,7 +54,7 @@ absl::StatusOr<Explanation> ExplainRequest(std::string_view bytes, const Config&
 std::string ExplanationText(const Explanation& explanation, std::string_view bytes);
 
 // Reads one request from standard input and explains it on standard output. Returns the exit
-// status: 0 accepted, 1 refused or incomplete; an error is a mistake of the caller's.
+// status: 0 accepted, 1 refused, denied or incomplete; an error is a mistake of the caller's.
 absl::StatusOr<int> RunExplain(const Config& config);
 
 }  // namespace edge::proxy

@@ -49,6 +49,17 @@ Apply Number(uint32_t Config::*field, uint32_t least, uint32_t most) {
   };
 }
 
+Apply Number64(uint64_t Config::*field, uint64_t least) {
+  return [=](Config& config, std::string_view text) {
+    uint64_t value = 0;
+    if (!absl::SimpleAtoi(text, &value) || value < least) {
+      return Expected(text, absl::StrCat("a number of at least ", least));
+    }
+    config.*field = value;
+    return absl::OkStatus();
+  };
+}
+
 Apply Bytes(uint64_t Config::*field) {
   return [=](Config& config, std::string_view text) {
     uint64_t value = 0;
@@ -163,13 +174,14 @@ absl::Status ApplyAdmin(Config& config, std::string_view text) {
 absl::Status ApplyWaf(Config& config, std::string_view text) {
   if (text == "off") {
     config.waf = WafMode::kOff;
-    return absl::OkStatus();
+  } else if (text == "detect") {
+    config.waf = WafMode::kDetect;
+  } else if (text == "block") {
+    config.waf = WafMode::kBlock;
+  } else {
+    return Expected(text, "off, detect or block");
   }
-  if (text == "detect" || text == "block") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("found '", text, "', but inspection is not there yet: expected off"));
-  }
-  return Expected(text, "off, detect or block");
+  return absl::OkStatus();
 }
 
 Apply AddressBlocks(std::vector<std::string> Config::*field) {
@@ -228,7 +240,31 @@ const std::vector<Setting>& Settings() {
        "client connections per worker, lowered to what RLIMIT_NOFILE allows; at the limit those\n"
        "idle for longest are closed first, then accepting pauses",
        Number(&Config::max_connections, 1, 1 << 20)},
-      {"waf", "off", "inspection of requests: off, detect or block", ApplyWaf},
+      {"waf", "off",
+       "inspection of requests: off, detect (a copy, while the request goes on) or block",
+       ApplyWaf},
+      {"waf_rules", "", "comma list of SecLang files or globs; none: a built-in set",
+       Paths(&Config::waf_rules)},
+      {"waf_threads", "1", "inspection threads per NUMA node", Number(&Config::waf_threads, 1, 64)},
+      {"waf_queue", "1024",
+       "requests under inspection per NUMA node; a quarter as many again are copies (detect)",
+       Number(&Config::waf_queue, 1, 65536)},
+      {"waf_overload", "reject",
+       "requests that find the queue full, or wait in it for too long: reject (503) or pass",
+       OneOf(&Config::waf_overload, {"reject", "pass"})},
+      {"waf_deadline", "50ms", "for how long a request may wait in the queue, and be inspected",
+       Duration(&Config::waf_deadline, absl::Milliseconds(1))},
+      {"waf_placement", "pool",
+       "pool: on the inspection threads; inline: on the worker, to measure what that costs",
+       OneOf(&Config::waf_placement, {"pool", "inline"})},
+      {"waf_body_bytes_max", "131072", "of a request's body that is inspected",
+       Number(&Config::waf_body_bytes_max, 0, 16 << 20)},
+      {"waf_oversize", "pass",
+       "requests whose inspected part may pass, but whose body is longer: pass or reject (413)",
+       OneOf(&Config::waf_oversize, {"pass", "reject"})},
+      {"waf_memory_bytes_max", "67108864",
+       "of requests under inspection, per worker; beyond it as --waf_overload says",
+       Number64(&Config::waf_memory_bytes_max, 1 << 20)},
       {"admin", "127.0.0.1:9901", "address of /healthz /readyz /metrics; empty: off", ApplyAdmin},
       {"access_log", "", "path, or - for standard output: one JSON object a line",
        Text(&Config::access_log)},
@@ -352,11 +388,20 @@ void ResolvePath(const std::string& base_directory, std::string& path) {
   path = absl::StrCat(base_directory, "/", path);
 }
 
+// The least number of bodies under inspection that a worker has memory for.
+constexpr uint64_t kWafBodies = 16;
+
 absl::Status CheckTogether(const Config& config) {
   if (config.tls_cert.size() != config.tls_key.size()) {
     return absl::InvalidArgumentError(absl::StrCat("--tls_key: found ", config.tls_key.size(),
                                                    " files for ", config.tls_cert.size(),
                                                    " of --tls_cert, expected one for each"));
+  }
+  if (config.waf != WafMode::kOff &&
+      config.waf_memory_bytes_max < kWafBodies * config.waf_body_bytes_max) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--waf_memory_bytes_max: found ", config.waf_memory_bytes_max, ", expected room for ",
+        kWafBodies, " bodies of --waf_body_bytes_max, ", kWafBodies * config.waf_body_bytes_max));
   }
   std::set<std::string> seen;
   for (const ListenSpec& spec : config.listen) {
@@ -454,6 +499,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(std::span<const char* const> argume
   }
   for (std::string& path : config.tls_cert) ResolvePath(base_directory, path);
   for (std::string& path : config.tls_key) ResolvePath(base_directory, path);
+  for (std::string& path : config.waf_rules) ResolvePath(base_directory, path);
   ResolvePath(base_directory, config.access_log);
   if (absl::Status status = CheckTogether(config); !status.ok()) return status;
   return command_line;

@@ -78,6 +78,7 @@ LocalResponse MakeErrorResponse(const ErrorReply& reply, std::string_view accept
     absl::StrAppend(&response.extra_fields, "; details=\"", reply.details, "\"");
   }
   absl::StrAppend(&response.extra_fields, "\r\nCache-Control: no-store\r\n");
+  response.extra_fields += reply.extra_fields;
   // RFC 9110, 15.5.6.
   if (reply.status == 405) {
     response.extra_fields += AllowField();

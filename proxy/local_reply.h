@@ -15,6 +15,7 @@ struct ErrorReply {
   uint16_t status = 500;
   std::string_view error;    // RFC 9209 error type, for instance "connection_refused"; may be empty
   std::string_view details;  // a reason id or a short text without quotes
+  std::string_view extra_fields;  // whole lines
 };
 
 // `accept` is the request's Accept value, empty if it has none.

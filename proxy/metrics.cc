@@ -1,5 +1,7 @@
 #include "proxy/metrics.h"
 
+#include <array>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -39,6 +41,25 @@ class Renderer {
   std::string_view name_;
   std::string out_;
 };
+
+// Times with the bounds of the loop's; the last bucket: longer than all bounds.
+using TimeBuckets = std::array<uint64_t, uring::LoopCounters::kBusyBoundsNs.size() + 1>;
+
+void AppendHistogram(std::string& out, std::string_view name, std::string_view labels,
+                     const TimeBuckets& buckets, uint64_t sum_ns) {
+  uint64_t cumulative = 0;
+  for (size_t b = 0; b < buckets.size(); ++b) {
+    cumulative += buckets[b];
+    const std::string bound =
+        b < uring::LoopCounters::kBusyBoundsNs.size()
+            ? absl::StrFormat("%.9g",
+                              static_cast<double>(uring::LoopCounters::kBusyBoundsNs[b]) / 1e9)
+            : "+Inf";
+    absl::StrAppend(&out, name, "_bucket{", labels, ",le=\"", bound, "\"} ", cumulative, "\n");
+  }
+  absl::StrAppendFormat(&out, "%s_sum{%s} %.9f\n", name, labels, static_cast<double>(sum_ns) / 1e9);
+  absl::StrAppend(&out, name, "_count{", labels, "} ", cumulative, "\n");
+}
 
 void RenderTraffic(Renderer& render) {
   using S = WorkerStats;
@@ -171,26 +192,102 @@ void RenderRing(Renderer& render) {
     render.Seconds(i, absl::StrCat(",cpu=\"", render.workers()[i].cpu, "\""),
                    render.workers()[i].cpu_seconds);
   }
+  render.Family("edge_loop_phase_seconds_total", "counter",
+                "What turns of the loop were busy with.");
+  static constexpr const char* kPhases[] = {"completions", "timers", "verdicts", "deferred"};
+  for (size_t i = 0; i < render.workers().size(); ++i) {
+    for (size_t phase = 0; phase < uring::kTurnPhaseCount; ++phase) {
+      const uint64_t ns = render.workers()[i].stats->loop_phase_ns[phase].Read();
+      render.Seconds(i, absl::StrCat(",phase=\"", kPhases[phase], "\""),
+                     static_cast<double>(ns) / 1e9);
+    }
+  }
+  render.Family("edge_loop_busy_longest_seconds", "gauge",
+                "The longest that one turn has kept the loop busy since the start.");
+  for (size_t i = 0; i < render.workers().size(); ++i) {
+    render.Seconds(i, "",
+                   static_cast<double>(render.workers()[i].stats->loop_busy_max_ns.Read()) / 1e9);
+  }
   render.Family("edge_loop_busy_seconds", "histogram",
                 "For how long one turn kept the loop from its next completions.");
   for (size_t i = 0; i < render.workers().size(); ++i) {
     const WorkerStats& stats = *render.workers()[i].stats;
-    uint64_t cumulative = 0;
-    for (size_t b = 0; b < stats.loop_busy_histogram.size(); ++b) {
-      cumulative += stats.loop_busy_histogram[b].Read();
-      const std::string bound =
-          b < uring::LoopCounters::kBusyBoundsNs.size()
-              ? absl::StrFormat("%.9g",
-                                static_cast<double>(uring::LoopCounters::kBusyBoundsNs[b]) / 1e9)
-              : "+Inf";
-      absl::StrAppend(&render.out(), "edge_loop_busy_seconds_bucket{worker=\"", i, "\",le=\"",
-                      bound, "\"} ", cumulative, "\n");
-    }
-    absl::StrAppendFormat(&render.out(), "edge_loop_busy_seconds_sum{worker=\"%d\"} %.9f\n", i,
-                          static_cast<double>(stats.loop_busy_ns.Read()) / 1e9);
-    absl::StrAppend(&render.out(), "edge_loop_busy_seconds_count{worker=\"", i, "\"} ", cumulative,
-                    "\n");
+    TimeBuckets buckets{};
+    for (size_t b = 0; b < buckets.size(); ++b) buckets[b] = stats.loop_busy_histogram[b].Read();
+    AppendHistogram(render.out(), "edge_loop_busy_seconds", absl::StrCat("worker=\"", i, "\""),
+                    buckets, stats.loop_busy_ns.Read());
   }
+}
+
+void RenderVerdicts(Renderer& render) {
+  render.Family("edge_waf_verdicts_total", "counter",
+                "Requests by what inspection said of them, and whether they waited for it.");
+  for (size_t i = 0; i < render.workers().size(); ++i) {
+    for (size_t lane = 0; lane < waf::kLaneCount; ++lane) {
+      for (size_t verdict = 0; verdict < waf::kVerdictCount; ++verdict) {
+        render.Sample(i,
+                      absl::StrCat(",mode=\"", lane == 0 ? "block" : "detect", "\",verdict=\"",
+                                   waf::VerdictName(static_cast<waf::Verdict>(verdict)), "\""),
+                      render.workers()[i].stats->inspection_verdicts[lane][verdict].Read());
+      }
+    }
+  }
+}
+
+// Of each NUMA node's threads.
+void RenderInspection(Renderer& render, const waf::InspectionPool& pool) {
+  const auto family = [&](std::string_view name, std::string_view type, std::string_view help,
+                          auto value) {
+    render.Family(name, type, help);
+    for (size_t i = 0; i < pool.nodes(); ++i) value(name, i);
+  };
+  const auto by_lane = [&](auto read) {
+    return [&render, &pool, read](std::string_view name, size_t i) {
+      for (const waf::Lane lane : {waf::Lane::kBlock, waf::Lane::kDetect}) {
+        absl::StrAppend(&render.out(), name, "{node=\"", pool.node_id(i), "\",mode=\"",
+                        lane == waf::Lane::kBlock ? "block" : "detect", "\"} ",
+                        read(pool.node(i), lane), "\n");
+      }
+    };
+  };
+  family(
+      "edge_waf_queue_depth", "gauge", "Requests that wait for an inspection thread.",
+      by_lane([](const waf::InspectionNode& node, waf::Lane lane) { return node.queued(lane); }));
+  family(
+      "edge_waf_credits", "gauge", "How many more requests the node would take.",
+      by_lane([](const waf::InspectionNode& node, waf::Lane lane) { return node.credits(lane); }));
+  const auto single = [&](auto read) {
+    return [&render, &pool, read](std::string_view name, size_t i) {
+      waf::InspectionTotals totals;
+      pool.AddCounters(i, totals);
+      absl::StrAppend(&render.out(), name, "{node=\"", pool.node_id(i), "\"} ",
+                      read(pool.node(i), totals), "\n");
+    };
+  };
+  family("edge_waf_jobs_total", "counter", "Requests that inspection threads have dealt with.",
+         single([](const waf::InspectionNode&, const waf::InspectionTotals& totals) {
+           return totals.jobs;
+         }));
+  family("edge_waf_wakeups_total", "counter", "Times that an inspection thread was woken.",
+         single([](const waf::InspectionNode& node, const waf::InspectionTotals&) {
+           return node.wakeups();
+         }));
+  family("edge_waf_sleeps_total", "counter", "Times that an inspection thread went to sleep.",
+         single([](const waf::InspectionNode&, const waf::InspectionTotals& totals) {
+           return totals.sleeps;
+         }));
+  const auto histogram = [&](auto member) {
+    return [&render, &pool, member](std::string_view name, size_t i) {
+      waf::InspectionTotals totals;
+      pool.AddCounters(i, totals);
+      AppendHistogram(render.out(), name, absl::StrCat("node=\"", pool.node_id(i), "\""),
+                      (totals.*member).buckets, (totals.*member).sum_ns);
+    };
+  };
+  family("edge_waf_queue_seconds", "histogram", "How long requests waited in the queue.",
+         histogram(&waf::InspectionTotals::waited));
+  family("edge_waf_service_seconds", "histogram", "How long it took to inspect a request.",
+         histogram(&waf::InspectionTotals::service));
 }
 
 }  // namespace
@@ -200,6 +297,10 @@ std::string RenderMetrics(std::span<const WorkerView> workers, const ProcessView
   RenderTraffic(render);
   RenderUpstream(render);
   RenderRing(render);
+  RenderVerdicts(render);
+  if (process.inspection != nullptr) RenderInspection(render, *process.inspection);
+  render.Single("edge_waf_rules", "gauge", "Rules that requests are inspected by.",
+                static_cast<double>(process.rules));
   render.Single("edge_uptime_seconds", "gauge", "Since the workers were started.",
                 process.uptime_seconds);
   render.Single("edge_ready", "gauge", "1 while /readyz says so.", process.ready ? 1 : 0);

@@ -4,11 +4,13 @@
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 
 #include "proxy/stats.h"
+#include "proxy/waf/inspection_pool.h"
 
 namespace edge::proxy {
 
@@ -24,6 +26,8 @@ struct ProcessView {
   uint64_t memory_ceiling_bytes = 0;
   uint64_t reloads_failed = 0;
   uint64_t access_log_write_errors = 0;
+  size_t rules = 0;                                 // of inspection
+  const waf::InspectionPool* inspection = nullptr;  // not owned; nullptr: no threads for it
 };
 
 std::string RenderMetrics(std::span<const WorkerView> workers, const ProcessView& process);

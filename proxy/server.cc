@@ -21,8 +21,10 @@
 #include "http/validation_policy.h"
 #include "proxy/http_settings.h"
 #include "proxy/resolver.h"
+#include "proxy/waf/rule_inspector.h"
 #include "tls/record_pool.h"
 #include "uring/listener.h"
+#include "uring/placement.h"
 
 namespace edge::proxy {
 namespace {
@@ -38,6 +40,8 @@ constexpr uint32_t kAdminConnectionsMax = 64;
 // What a TLS connection costs besides its slot: the session of BoringSSL and its state. Measured by
 // test/bench/tls_bench; a handshake under way takes more for its time.
 constexpr uint64_t kTlsSessionBytes = 12 << 10;
+// What an inspection thread may hold of one request: its arguments, decoded in several ways.
+constexpr uint64_t kInspectionThreadBytes = 32 << 20;
 constexpr absl::Duration kResolveTimeout = absl::Seconds(5);
 
 void Say(std::string_view line) {
@@ -105,9 +109,19 @@ absl::Status Server::Prepare() {
   cpus_ = *std::move(cpus);
   for (const int cpu : cpus_) nodes_.push_back(topology->NodeOfCpu(cpu));
   topology_text_ = topology->Describe();
+  for (const uring::Topology::Node& node : topology->nodes()) {
+    const bool has_worker = std::find(nodes_.begin(), nodes_.end(), node.id) != nodes_.end();
+    if (has_worker) inspection_nodes_.push_back({.id = node.id, .cpus = node.cpus});
+  }
 
   if (absl::Status status = PrepareTls(); !status.ok()) return status;
   if (absl::Status status = PrepareSettings(); !status.ok()) return status;
+  if (config_.waf != WafMode::kOff) {
+    PrepareInspection();
+    absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> rules = LoadRules();
+    if (!rules.ok()) return rules.status();
+    rules_ = *std::move(rules);
+  }
   if (!config_.access_log.empty()) {
     if (absl::Status status = access_log_.Open(config_.access_log); !status.ok()) return status;
   }
@@ -202,6 +216,25 @@ absl::Status Server::PrepareSettings() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> Server::LoadRules() const {
+  absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> rules =
+      config_.waf_rules.empty() ? edge::waf::RuleSet::Builtin()
+                                : edge::waf::RuleSet::Load(config_.waf_rules);
+  if (rules.ok()) return rules;
+  return absl::InvalidArgumentError(absl::StrCat("--waf_rules: ", rules.status().message()));
+}
+
+void Server::PrepareInspection() {
+  InspectionSettings& inspection = settings_->inspection;
+  inspection.mode = config_.waf == WafMode::kBlock ? InspectionSettings::Mode::kBlock
+                                                   : InspectionSettings::Mode::kDetect;
+  inspection.pass_on_overload = config_.waf_overload == "pass";
+  inspection.pass_on_oversize = config_.waf_oversize == "pass";
+  inspection.deadline_ns = absl::ToInt64Nanoseconds(config_.waf_deadline);
+  inspection.body_bytes_max = config_.waf_body_bytes_max;
+  inspection.memory_bytes_max = config_.waf_memory_bytes_max;
+}
+
 // Each client may need two descriptors, its own and one to the origin.
 void Server::LimitConnections() {
   rlimit limit{};
@@ -294,7 +327,12 @@ uint64_t Server::MemoryCeiling() const {
     worker += tls::RecordPoolLimits{}.bytes_max();
   }
   if (settings_->access_log) worker += AccessLogBuffer::kBatches * LogBatch::kBytes;
-  return worker * cpus_.size();
+  uint64_t inspection = 0;
+  if (rules_ != nullptr) {
+    worker += settings_->inspection.memory_bytes_max;
+    inspection = inspection_nodes_.size() * config_.waf_threads * kInspectionThreadBytes;
+  }
+  return worker * cpus_.size() + inspection;
 }
 
 std::string Server::DescribeListening(const Listening& listening) const {
@@ -338,6 +376,14 @@ void Server::PrintStart() const {
                       static_cast<int>(upstream.proxy_protocol), ")");
     }
     Say(absl::StrCat("upstreams: ", absl::StrJoin(names, ", ")));
+  }
+  if (rules_ != nullptr) {
+    Say(absl::StrCat("inspection: ", config_.waf == WafMode::kBlock ? "block" : "detect", ", ",
+                     rules_->rules(), config_.waf_rules.empty() ? " built-in rules, " : " rules, ",
+                     config_.waf_placement == "inline"
+                         ? "on the workers"
+                         : absl::StrCat(config_.waf_threads, " thread(s) for each NUMA node")));
+    for (const std::string& note : rules_->notes()) Say(absl::StrCat("--waf_rules: ", note));
   }
   const std::set<int> nodes(nodes_.begin(), nodes_.end());
   Say(absl::StrCat(workers_.size(), workers_.size() == 1 ? " worker on CPU " : " workers on CPUs ",
@@ -394,11 +440,28 @@ absl::Status Server::StartControl() {
   return absl::OkStatus();
 }
 
-absl::Status Server::StartWorkers() {
+absl::Status Server::StartInspection() {
+  if (rules_ == nullptr || config_.waf_placement == "inline") return absl::OkStatus();
+  waf::InspectionPoolOptions options;
+  options.nodes = inspection_nodes_;
+  options.node.threads = static_cast<int>(config_.waf_threads);
+  // Copies have a smaller queue of their own, so that they never take the place of a request.
+  options.node.jobs_max = {config_.waf_queue, std::max(config_.waf_queue / 4, 1u)};
+  options.make_inspector = [] { return std::make_unique<waf::RuleInspector>(); };
+  inspection_pool_ = std::make_unique<waf::InspectionPool>(std::move(options));
+  return inspection_pool_->Start();
+}
+
+std::shared_ptr<Snapshot> Server::MakeSnapshot() const {
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->tls = tls_;
+  snapshot->rules = rules_;
+  return snapshot;
+}
+
+absl::Status Server::StartWorkers() {
   publisher_ = std::make_unique<Publisher>(
-      cpus_.size(), std::move(snapshot),
+      cpus_.size(), MakeSnapshot(),
       [this](uring::DoorbellTarget target) { io_->RingDoorbell(target); });
   for (size_t i = 0; i < cpus_.size(); ++i) {
     WorkerThreadOptions options;
@@ -415,6 +478,11 @@ absl::Status Server::StartWorkers() {
     options.worker.tls = tls_;
     options.worker.local_origin = &welcome_;
     options.worker.random_seed = RandomSeed();
+    if (inspection_pool_ != nullptr) {
+      options.worker.inspection_node = inspection_pool_->NodeOf(nodes_[i]);
+    } else if (rules_ != nullptr) {
+      options.worker.inline_inspector = std::make_unique<waf::RuleInspector>();
+    }
     options.log = settings_->access_log;
     for (Listening& listening : listening_) {
       options.worker.listeners.push_back({.fd = listening.fds[i],
@@ -447,7 +515,8 @@ absl::Status Server::StartWorkers() {
 
 absl::Status Server::Run() {
   if (absl::Status status = StartControl(); !status.ok()) return status;
-  absl::Status status = StartWorkers();
+  absl::Status status = StartInspection();
+  if (status.ok()) status = StartWorkers();
   if (status.ok()) {
     started_ns_ = clock_.NowNs();
     ready_ = true;
@@ -455,20 +524,25 @@ absl::Status Server::Run() {
     PrintStart();
   } else {
     phase_ = Phase::kStopping;
-    publisher_->PublishMode(uring::RunMode::kStop);
+    if (publisher_ != nullptr) publisher_->PublishMode(uring::RunMode::kStop);
   }
   while (!AllEnded()) {
     // Before it waits: workers that started have rung already, and while their notices lie here
     // nobody else does.
     ReadMailbox();
+    // What all workers have let go of since the last publication.
+    if (publisher_ != nullptr) publisher_->Collect();
     // Looks again after a second even if nobody rang: for workers that failed without a ring.
     if (const int error = admin_worker_->RunTurn(clock_.NowNs() + 1'000'000'000); error != 0) {
       LOG(FATAL) << "io_uring_enter: " << std::strerror(-error);
     }
   }
   for (const auto& worker : workers_) worker->Join();
+  if (rule_loader_.joinable()) rule_loader_.join();
+  // Their jobs have all come back.
+  if (inspection_pool_ != nullptr) inspection_pool_->Stop(*io_);
   ReadMailbox();
-  publisher_->Collect();
+  if (publisher_ != nullptr) publisher_->Collect();
   admin_worker_->loop().timers().Stop(*drain_timer_);
   io_->Cancel(*signals_);
   admin_worker_->CloseAll();
@@ -492,9 +566,27 @@ void Server::ReadMailbox() {
       auto* batch = static_cast<LogBatch*>(node);
       if (!access_log_.Write(batch->text)) ++log_write_errors_;
       batch->home->Push(batch);
+    } else if (static_cast<ControlMessage*>(node)->kind == ControlMessage::Kind::kSlowTurn) {
+      SaySlowTurn(*static_cast<SlowTurn*>(node));
+    } else if (static_cast<ControlMessage*>(node)->kind == ControlMessage::Kind::kRules) {
+      OnRulesLoaded();
     }
     node = next;
   }
+}
+
+void Server::SaySlowTurn(SlowTurn& turn) {
+  constexpr const char* kPhases[] = {"handling completions", "timers", "taking verdicts",
+                                     "deferred work"};
+  std::string text = absl::StrFormat("worker %d: one turn took %.1f ms, most of it %s", turn.worker,
+                                     static_cast<double>(turn.busy_ns) / 1e6,
+                                     kPhases[static_cast<size_t>(turn.phase)]);
+  if (turn.inspected_ns >= waf::InspectionClient::kLongNs) {
+    absl::StrAppendFormat(&text, "; of that %.1f ms inspecting %s",
+                          static_cast<double>(turn.inspected_ns) / 1e6, turn.request);
+  }
+  turn.sent.store(false, std::memory_order_release);
+  Say(text);
 }
 
 // --- Signals
@@ -511,7 +603,10 @@ void Server::OnSignals(const uring::Completion& completion) {
 }
 
 void Server::OnSignal(int signal) {
-  if (signal == SIGHUP) return Reload();
+  if (signal == SIGHUP) {
+    if (phase_ == Phase::kServing) Reload();
+    return;
+  }
   const bool stop = signal == SIGINT || phase_ != Phase::kServing;
   ready_ = false;
   if (stop) {
@@ -545,21 +640,20 @@ void Server::OnDrainTimer() {
   }
 }
 
-// SIGHUP: certificates are read anew, the access log is reopened. What is wrong is said, and what
-// was there stays.
+// SIGHUP: certificates and rules are read anew, the access log is reopened. What is wrong is said,
+// and what was there stays.
 void Server::Reload() {
   bool ok = true;
   if (!config_.tls_cert.empty()) {
     if (absl::Status status = PrepareTls(); status.ok()) {
-      auto snapshot = std::make_shared<Snapshot>();
-      snapshot->tls = tls_;
-      publisher_->PublishSnapshot(std::move(snapshot));
+      publisher_->PublishSnapshot(MakeSnapshot());
       Say(absl::StrCat("SIGHUP: certificate: ", tls_->description()));
     } else {
       ok = false;
       Say(absl::StrCat("SIGHUP: the old certificate stays: ", status.message()));
     }
   }
+  if (!config_.waf_rules.empty() && rules_ != nullptr) StartLoadingRules();
   if (!config_.access_log.empty()) {
     if (absl::Status status = access_log_.Open(config_.access_log); !status.ok()) {
       ok = false;
@@ -567,6 +661,31 @@ void Server::Reload() {
     }
   }
   if (!ok) ++reloads_failed_;
+}
+
+void Server::StartLoadingRules() {
+  load_rules_again_ = rule_loader_.joinable();
+  if (load_rules_again_) return;
+  rule_loader_ = std::thread([this] {
+    uring::NameThisThread("edge/rules");
+    loaded_rules_.rules = LoadRules();
+    // Without a ring of its own it cannot ring: the control thread looks every second.
+    control_.mailbox.Push(&loaded_rules_);
+  });
+}
+
+void Server::OnRulesLoaded() {
+  rule_loader_.join();
+  if (loaded_rules_.rules.ok()) {
+    rules_ = *std::move(loaded_rules_.rules);
+    publisher_->PublishSnapshot(MakeSnapshot());
+    Say(absl::StrCat("SIGHUP: ", rules_->rules(), " rules"));
+  } else {
+    ++reloads_failed_;
+    Say(absl::StrCat("SIGHUP: the old rules stay: ", loaded_rules_.rules.status().message()));
+  }
+  loaded_rules_.rules = absl::UnknownError("");  // lets go of them
+  if (load_rules_again_) StartLoadingRules();
 }
 
 std::string Server::Metrics() {
@@ -581,7 +700,9 @@ std::string Server::Metrics() {
                         .ready = ready_,
                         .memory_ceiling_bytes = MemoryCeiling(),
                         .reloads_failed = reloads_failed_,
-                        .access_log_write_errors = log_write_errors_});
+                        .access_log_write_errors = log_write_errors_,
+                        .rules = rules_ == nullptr ? 0 : rules_->rules(),
+                        .inspection = inspection_pool_.get()});
 }
 
 }  // namespace edge::proxy

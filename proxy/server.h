@@ -7,14 +7,18 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "proxy/access_log.h"
 #include "proxy/admin_origin.h"
 #include "proxy/config.h"
 #include "proxy/metrics.h"
 #include "proxy/settings.h"
+#include "proxy/waf/engine/rule_set.h"
+#include "proxy/waf/inspection_pool.h"
 #include "proxy/welcome_origin.h"
 #include "proxy/worker_thread.h"
 #include "uring/kernel_features.h"
@@ -45,6 +49,8 @@ class Server {
 
   absl::Status PrepareTls();
   absl::Status PrepareSettings();
+  void PrepareInspection();
+  absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> LoadRules() const;
   absl::Status PrepareListeners();
   absl::Status PrepareAdmin();
   void LimitConnections();
@@ -53,13 +59,18 @@ class Server {
   void PrintStart() const;
   void CloseListeners();
 
+  absl::Status StartInspection();
   absl::Status StartWorkers();
+  std::shared_ptr<Snapshot> MakeSnapshot() const;
   absl::Status StartControl();
   void OnSignals(const uring::Completion& completion);
   void OnSignal(int signal);
   void OnDrainTimer();
   void Reload();
+  void StartLoadingRules();
+  void OnRulesLoaded();
   void ReadMailbox();
+  static void SaySlowTurn(SlowTurn& turn);
   bool AllEnded() const;
   std::string Metrics();
 
@@ -67,9 +78,11 @@ class Server {
   uring::KernelFeatures features_;
   std::vector<int> cpus_;
   std::vector<int> nodes_;  // of each of them
+  std::vector<waf::InspectionPoolOptions::Node> inspection_nodes_;
   std::string topology_text_;
   std::shared_ptr<Settings> settings_;
   std::shared_ptr<const tls::ServerContext> tls_;
+  std::shared_ptr<const edge::waf::RuleSet> rules_;
   std::vector<Listening> listening_;
   int admin_fd_ = -1;
   std::string admin_address_;
@@ -83,11 +96,20 @@ class Server {
   std::unique_ptr<Publisher> publisher_;
   std::unique_ptr<Worker> admin_worker_;
   WorkerStats admin_stats_;
+  std::unique_ptr<waf::InspectionPool> inspection_pool_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<uring::Operation> signals_;
   std::unique_ptr<uring::Timer> drain_timer_;
   int signal_fd_ = -1;
   int64_t started_ns_ = 0;
+  // Rules are compiled by a thread of their own: it takes a second, and /healthz is to answer.
+  struct LoadedRules : ControlMessage {
+    LoadedRules() : ControlMessage(Kind::kRules) {}
+    absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> rules;
+  };
+  LoadedRules loaded_rules_;
+  std::thread rule_loader_;
+  bool load_rules_again_ = false;  // asked for while it was under way
   uint64_t reloads_failed_ = 0;
   uint64_t log_write_errors_ = 0;
   bool ready_ = false;

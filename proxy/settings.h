@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "http/forwarding.h"
@@ -12,6 +13,17 @@
 #include "proxy/upstream_pool.h"
 
 namespace edge::proxy {
+
+// Of inspection; see the --waf flags.
+struct InspectionSettings {
+  enum class Mode : uint8_t { kOff, kDetect, kBlock };
+  Mode mode = Mode::kOff;
+  bool pass_on_overload = false;  // no credit, or late
+  bool pass_on_oversize = true;
+  int64_t deadline_ns = 50'000'000;
+  size_t body_bytes_max = 131072;  // of a request's body; what is beyond is not looked at
+  size_t memory_bytes_max = size_t{64} << 20;  // of requests under inspection, per worker
+};
 
 struct Settings {
   http::ValidationPolicy policy;
@@ -39,6 +51,7 @@ struct Settings {
   uint32_t upstream_idle_max = 1024;
   uint32_t max_connections = 65536;  // per worker
   bool access_log = false;
+  InspectionSettings inspection;
 
   int64_t TlsHandshakeTimeoutNs() const {
     return tls_handshake_timeout_ns > 0 ? tls_handshake_timeout_ns : header_timeout_ns;

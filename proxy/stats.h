@@ -7,27 +7,17 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "http/reason.h"
+#include "proxy/counter.h"
 #include "proxy/proxy_protocol.h"
+#include "proxy/waf/verdict.h"
 #include "uring/loop.h"
 
 namespace edge::proxy {
-
-class Counter {
- public:
-  void Add(uint64_t n = 1) { Set(value_.load(std::memory_order_relaxed) + n); }
-  void Subtract(uint64_t n = 1) { Set(value_.load(std::memory_order_relaxed) - n); }
-  void Set(uint64_t value) { value_.store(value, std::memory_order_relaxed); }
-  uint64_t Read() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 // Why an exchange with an origin failed, as counted in edge_upstream_errors_total.
 enum class UpstreamError : uint8_t {
@@ -69,6 +59,8 @@ struct alignas(64) WorkerStats {
   std::array<Counter, http::kReasonCount> refusals;
   Counter client_timeouts;
   Counter access_log_dropped;
+  // By waf::Lane and waf::Verdict.
+  std::array<std::array<Counter, waf::kVerdictCount>, waf::kLaneCount> inspection_verdicts;
   Counter exchanges_active;
 
   // Published by the worker after each turn.
@@ -81,6 +73,7 @@ struct alignas(64) WorkerStats {
   Counter loop_turns;
   Counter loop_busy_ns;
   Counter loop_busy_max_ns;
+  std::array<Counter, uring::kTurnPhaseCount> loop_phase_ns;
   std::array<Counter, uring::LoopCounters::kBusyBoundsNs.size() + 1> loop_busy_histogram;
   std::array<Counter, uring::kBufferGroups> buffers_free;
   std::array<Counter, uring::kBufferGroups> buffers_total;

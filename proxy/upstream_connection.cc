@@ -20,6 +20,11 @@ void UpstreamConnection::ReceiveHead() {
                                       : Socket::ReceiveMode::kMultishot);
 }
 
+void UpstreamConnection::LetGoOfBody() {
+  body_done_ = true;
+  if (transport_.drained()) body_.reset();
+}
+
 void UpstreamConnection::NoteResponseSize(uint64_t bytes) {
   large_responses_ = bytes > kLargeResponseBytes;
 }
@@ -42,7 +47,10 @@ void UpstreamConnection::OnInputEnd(InputEnd end) {
 }
 
 void UpstreamConnection::OnOutputProgress(bool drained) {
-  if (drained) output_.Reset();
+  if (drained) {
+    output_.Reset();
+    if (body_done_) body_.reset();
+  }
   if (state_ == State::kLeased) lessee_->OnUpstreamOutputProgress(drained);
 }
 
@@ -65,6 +73,9 @@ void UpstreamConnection::OnDeadline() {
   }
 }
 
-void UpstreamConnection::OnTransportClosed() { pool_->OnClosed(*this); }
+void UpstreamConnection::OnTransportClosed() {
+  body_.reset();
+  pool_->OnClosed(*this);
+}
 
 }  // namespace edge::proxy

@@ -17,10 +17,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 #include "proxy/deadline.h"
 #include "proxy/output_block.h"
 #include "proxy/transport.h"
+#include "proxy/waf/inspection_client.h"
 
 namespace edge::proxy {
 
@@ -57,6 +60,16 @@ class UpstreamConnection final : private Transport::Owner {
   Deadline& deadline() { return deadline_; }
   // What the lessee writes itself; lives as long as a send may read it.
   OutputBlock& output() { return output_; }
+  // A body that was gathered for inspection, and is sent from where it lies.
+  void KeepBody(waf::JobHandle job) {
+    body_ = std::move(job);
+    body_done_ = false;
+  }
+  std::string_view body() const {
+    return body_ == nullptr ? std::string_view() : body_->request.body();
+  }
+  // The lessee has written all it wants of it: its memory goes when no send reads it any more.
+  void LetGoOfBody();
   UpstreamEndpoint& endpoint() { return *endpoint_; }
   State state() const { return state_; }
   // It carried a request before: the origin may have closed it meanwhile, so a failure may be
@@ -88,6 +101,8 @@ class UpstreamConnection final : private Transport::Owner {
   Transport transport_;
   Deadline deadline_;
   OutputBlock output_;
+  waf::JobHandle body_;
+  bool body_done_ = false;
   UpstreamEndpoint* endpoint_ = nullptr;
   Lessee* lessee_ = nullptr;
   UpstreamConnection* next_idle_ = nullptr;  // more recently used first

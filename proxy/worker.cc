@@ -34,6 +34,19 @@ UpstreamPoolOptions PoolOptions(const Settings& settings, uint64_t seed) {
           .random_seed = seed};
 }
 
+std::unique_ptr<waf::InspectionClient> MakeInspection(uring::Io* io, const uring::Clock* clock,
+                                                      const Settings& settings,
+                                                      WorkerOptions& options) {
+  const InspectionSettings& inspection = settings.inspection;
+  if (inspection.mode == InspectionSettings::Mode::kOff) return nullptr;
+  waf::InspectionClientOptions client;
+  client.node = options.inspection_node;
+  client.inline_inspector = std::move(options.inline_inspector);
+  client.deadline_ns = inspection.deadline_ns;
+  client.memory_bytes_max = inspection.memory_bytes_max;
+  return std::make_unique<waf::InspectionClient>(io, clock, std::move(client));
+}
+
 }  // namespace
 
 Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
@@ -42,6 +55,7 @@ Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
       tls_(std::move(options.tls)),
       stats_(options.stats),
       local_origin_(options.local_origin),
+      inspection_(MakeInspection(io, clock, *settings_, options)),
       connections_(settings_->max_connections + kSpareConnections),
       exchanges_(settings_->max_connections + kSpareConnections),
       upstreams_(&loop_, PoolOptions(*settings_, options.random_seed), stats_) {
@@ -50,6 +64,9 @@ Worker::Worker(uring::Io* io, const uring::Clock* clock, WorkerOptions options)
   for (const ListenerSocket& listener : options.listeners) {
     CHECK(!listener.tls || tls_ != nullptr) << "https listener without a certificate";
     acceptors_.push_back(std::make_unique<Acceptor>(&loop_, this, listener));
+  }
+  if (inspection_ != nullptr) {
+    loop_.SetTurnEnd(this, [](void* self) { return static_cast<Worker*>(self)->OnVerdicts(); });
   }
   if (settings_->access_log && options.log_sink != nullptr) {
     access_log_ = std::make_unique<AccessLogBuffer>(options.log_sink);
@@ -73,6 +90,7 @@ void Worker::Start() {
 }
 
 int Worker::RunTurn(int64_t latest_ns) {
+  if (inspection_ != nullptr) inspection_->ForgetLongest();
   const int error = loop_.RunTurn(latest_ns);
   ArmShedding();
   PublishStats();
@@ -118,6 +136,7 @@ void Worker::CloseAll() {
 
 bool Worker::finished() const {
   return connections_.in_use() == 0 && waiting_.empty() && upstreams_.connections() == 0 &&
+         (inspection_ == nullptr || inspection_->jobs_out() == 0) &&
          std::all_of(acceptors_.begin(), acceptors_.end(),
                      [](const auto& acceptor) { return acceptor->closed(); });
 }
@@ -380,6 +399,31 @@ void Worker::OnExchangeDone(const Exchange& exchange) {
   access_log_->EndLine();
 }
 
+void Worker::SetRules(std::shared_ptr<const edge::waf::RuleSet> rules) {
+  const edge::waf::RuleSet* set = rules.get();
+  // With a count of this worker's own: each job takes a reference, and workers are not to share the
+  // cache line of a count.
+  auto holder = std::make_shared<std::shared_ptr<const edge::waf::RuleSet>>(std::move(rules));
+  rules_ = {std::move(holder), set};
+}
+
+bool Worker::OnVerdicts() {
+  return inspection_->Drain(
+      [this](const waf::InspectionJob& job) { NoteVerdict(job, job.verdict); });
+}
+
+void Worker::NoteVerdict(const waf::InspectionJob& job, waf::Verdict verdict) {
+  stats_->inspection_verdicts[static_cast<size_t>(job.lane)][static_cast<size_t>(verdict)].Add();
+  if (access_log_ == nullptr || job.report.empty()) return;
+  std::string* line = access_log_->BeginLine();
+  if (line == nullptr) {
+    stats_->access_log_dropped.Add();
+    return;
+  }
+  AppendInspectionJson(*line, job, verdict, loop_.WallNs());
+  access_log_->EndLine();
+}
+
 void Worker::OnLogTimer() {
   access_log_->Flush();
   loop_.timers().Start(log_timer_, loop_.now_ns() + kLogFlushNs);
@@ -397,6 +441,9 @@ void Worker::PublishStats() {
   stats_->loop_turns.Set(counters.turns);
   stats_->loop_busy_ns.Set(static_cast<uint64_t>(counters.busy_ns));
   stats_->loop_busy_max_ns.Set(static_cast<uint64_t>(counters.busy_max_ns));
+  for (size_t i = 0; i < counters.phase_ns.size(); ++i) {
+    stats_->loop_phase_ns[i].Set(static_cast<uint64_t>(counters.phase_ns[i]));
+  }
   for (size_t i = 0; i < counters.busy_histogram.size(); ++i) {
     stats_->loop_busy_histogram[i].Set(counters.busy_histogram[i]);
   }

@@ -27,6 +27,7 @@
 #include "proxy/settings.h"
 #include "proxy/stats.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/waf/inspection_client.h"
 #include "tls/context.h"
 #include "uring/loop.h"
 #include "uring/slab.h"
@@ -42,6 +43,10 @@ struct WorkerOptions {
   LogSink* log_sink = nullptr;   // not owned, outlives this; nullptr: no access log
   WorkerStats* stats = nullptr;  // not owned, outlives this
   uint64_t random_seed = 0;
+  // Where requests are inspected, if settings ask for it: the node's threads, or, if that is
+  // nullptr, this inspector on the loop.
+  waf::InspectionNode* inspection_node = nullptr;  // not owned, outlives this
+  std::unique_ptr<waf::Inspector> inline_inspector;
 };
 
 class Worker final : public Acceptor::Owner {
@@ -94,6 +99,18 @@ class Worker final : public Acceptor::Owner {
   const Settings& settings() const { return *settings_; }
   WorkerStats& stats() { return *stats_; }
   UpstreamPool& upstreams() { return upstreams_; }
+  // nullptr: nothing is inspected.
+  waf::InspectionClient* inspection() { return inspection_.get(); }
+  // By which requests are inspected from now on.
+  void SetRules(std::shared_ptr<const edge::waf::RuleSet> rules);
+  const std::shared_ptr<const edge::waf::RuleSet>& rules() const { return rules_; }
+  // A request was not inspected for want of memory.
+  void CountShed(waf::Lane lane) {
+    stats_->inspection_verdicts[static_cast<size_t>(lane)][static_cast<size_t>(waf::Verdict::kShed)]
+        .Add();
+  }
+  // Counts a verdict, and logs what the rules say.
+  void NoteVerdict(const waf::InspectionJob& job, waf::Verdict verdict);
   LocalOrigin& local_origin() { return *local_origin_; }
   ConnectionList& idle_connections() { return idle_; }
   ConnectionList& busy_connections() { return busy_; }
@@ -144,6 +161,7 @@ class Worker final : public Acceptor::Owner {
   void ArmShedding();
   void PublishStats();
   void OnLogTimer();
+  bool OnVerdicts();
 
   uring::Loop loop_;
   const std::shared_ptr<const Settings> settings_;
@@ -151,6 +169,8 @@ class Worker final : public Acceptor::Owner {
   WorkerStats* const stats_;
   LocalOrigin* const local_origin_;
   uint64_t random_state_[4];
+  // Outlives the jobs of exchanges and of connections to origins.
+  std::unique_ptr<waf::InspectionClient> inspection_;
   // Slabs outlive what their slots' destructors use.
   uring::Slab<DownstreamConnection> connections_;
   uring::Slab<Exchange> exchanges_;
@@ -158,6 +178,7 @@ class Worker final : public Acceptor::Owner {
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::unique_ptr<AccessLogBuffer> access_log_;
   uring::Timer log_timer_{this, uring::BindTimer<&Worker::OnLogTimer>()};
+  std::shared_ptr<const edge::waf::RuleSet> rules_;
   ConnectionList idle_;
   ConnectionList busy_;
   bool draining_ = false;

@@ -69,12 +69,14 @@ void WorkerThread::Loop() {
   Publisher::Subscription subscription(publisher_, options_.index, io_->doorbell());
   Worker& worker = *worker_;
   worker.SetTls(subscription.state().snapshot->tls);
+  worker.SetRules(subscription.state().snapshot->rules);
   worker.Start();
   bool adopt = true;  // what was published before the subscription
   while (true) {
     if (adopt) {
       const Publisher::State& state = subscription.state();
       worker.SetTls(state.snapshot->tls);
+      worker.SetRules(state.snapshot->rules);
       if (state.mode >= uring::RunMode::kDrain) worker.BeginDrain();
       if (state.mode >= uring::RunMode::kStop) worker.CloseAll();
       if (state.mode >= uring::RunMode::kDrain && worker.finished()) break;
@@ -83,11 +85,33 @@ void WorkerThread::Loop() {
       // Nothing can be closed in order any more; say so and end the process, rather than spin.
       LOG(FATAL) << "io_uring_enter: " << std::strerror(-error);
     }
+    if (worker.loop().counters().last_busy_ns >= kSlowTurnNs) TellSlowTurn();
     adopt = subscription.changed();
     if (adopt) subscription.Adopt();
     if (worker.draining() && worker.finished()) break;
   }
   worker.CloseAll();
+}
+
+// At most once a second.
+void WorkerThread::TellSlowTurn() {
+  constexpr int64_t kPauseNs = 1'000'000'000;
+  const int64_t now_ns = worker_->loop().now_ns();
+  if (slow_turn_.sent.load(std::memory_order_acquire) || now_ns - kPauseNs < slow_turn_told_ns_) {
+    return;
+  }
+  slow_turn_told_ns_ = now_ns;
+  const uring::LoopCounters& counters = worker_->loop().counters();
+  slow_turn_.worker = options_.index;
+  slow_turn_.busy_ns = counters.last_busy_ns;
+  slow_turn_.phase = counters.last_longest;
+  slow_turn_.inspected_ns = 0;
+  if (const waf::InspectionClient* inspection = worker_->inspection(); inspection != nullptr) {
+    slow_turn_.inspected_ns = inspection->longest().ns;
+    slow_turn_.request = inspection->longest().request;
+  }
+  slow_turn_.sent.store(true, std::memory_order_relaxed);
+  if (control_->mailbox.Push(&slow_turn_)) io_->RingDoorbell(control_->doorbell);
 }
 
 // Tells the control thread, from whichever state this thread is in.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "proxy/slow_turn.h"
 #include "proxy/worker.h"
 #include "uring/clock.h"
 #include "uring/epoch.h"
@@ -25,6 +26,7 @@ namespace edge::proxy {
 // What the control thread publishes to workers.
 struct Snapshot {
   std::shared_ptr<const tls::ServerContext> tls;
+  std::shared_ptr<const edge::waf::RuleSet> rules;  // nullptr: nothing is inspected
 };
 using Publisher = uring::EpochPublisher<Snapshot>;
 
@@ -55,6 +57,7 @@ class WorkerThread final : private LogSink {
   void Join();
   // Any thread.
   Phase phase() const { return phase_.load(std::memory_order_acquire); }
+  size_t index() const { return options_.index; }
   // Once kFailed.
   const absl::Status& error() const { return error_; }
   // Once kRunning: what was set up, for the start log.
@@ -69,6 +72,7 @@ class WorkerThread final : private LogSink {
   absl::Status SetUp();
   void Loop();
   void Notify(Phase phase);
+  void TellSlowTurn();
   void Submit(LogBatch* batch) override;
 
   WorkerThreadOptions options_;
@@ -80,6 +84,8 @@ class WorkerThread final : private LogSink {
   std::unique_ptr<Worker> worker_;
   ControlMessage started_{ControlMessage::Kind::kNotice};
   ControlMessage ended_{ControlMessage::Kind::kNotice};
+  SlowTurn slow_turn_;
+  int64_t slow_turn_told_ns_ = INT64_MIN;
   absl::Status error_;
   std::string placement_;
   uint32_t submission_entries_ = 0;

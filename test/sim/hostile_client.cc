@@ -216,6 +216,10 @@ void HostileClient::OnHead(const ReadHead& head) {
   }
   const WireMessage& request = answering();
   if (written_ <= request.begin) Violation("answered before it was sent");
+  if (ledger_.inspected() && head.status == 100 && head.fields.empty()) {
+    continue_read_ = true;
+    return WriteMore();
+  }
   if (head.interim()) {
     ++interim_read_;
     if (request.http10) Violation("1xx to an HTTP/1.0 client");
@@ -235,7 +239,9 @@ void HostileClient::OnHead(const ReadHead& head) {
     // Of an origin that breaks the rules; and where limits are low or memory is short.
     const bool honest = head.status == 502 || head.status == 504;
     const bool limited = head.status == 408 || head.status == 431 || head.status == 503;
-    if (script_.behaves && !honest && !(limited && !ledger_.calm())) {
+    const bool denied =
+        ledger_.inspected() && (head.status == 403 || head.status == 413 || head.status == 429);
+    if (script_.behaves && !honest && !((limited || denied) && !ledger_.calm())) {
       Violation(absl::StrCat("status ", head.status, " to a sound request: ", *proxy_status));
     }
     world().coverage.Count(

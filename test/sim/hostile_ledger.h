@@ -55,6 +55,10 @@ class HostileLedger {
   }
 
   bool calm() const { return calm_; }
+  // The proxy inspects requests: it asks for their bodies itself, and may deny them if it is not
+  // calm.
+  bool inspected() const { return inspected_; }
+  void NoteInspected() { inspected_ = true; }
 
   void Violation(std::string what) { violations_.push_back(std::move(what)); }
   const std::vector<std::string>& violations() const { return violations_; }
@@ -63,6 +67,7 @@ class HostileLedger {
   static constexpr int64_t kNoticedNs = 8'000'000'000;
 
   const bool calm_;
+  bool inspected_ = false;
   std::vector<std::shared_ptr<Answer>> unasked_;
   std::map<std::pair<std::string, std::string>, Request> requests_;
   std::vector<std::string> violations_;

@@ -58,6 +58,7 @@ class HostileOrigin::Connection final : public SimPeer, private HttpReader::Hand
   void Count(std::string_view what) { world().coverage.Count(what); }
   void Emit(std::string_view bytes);
   void EndInOrder(bool close);
+  void CloseNow();
   void CheckReuse();
   void CheckHead(const ReadHead& head);
   void AnswerLater();
@@ -288,6 +289,14 @@ void HostileOrigin::Connection::OnEnd(int error) {
   if (state_ == State::kTunnel && error == 0) return EndInOrder(false);
   if (state_ == State::kAnswering && error == 0 && request_ended_) return;  // answers all the same
   state_ = State::kDone;
+  CloseNow();
+}
+
+// What was not written yet never leaves: it is no part of the answer.
+void HostileOrigin::Connection::CloseNow() {
+  if (answer_ != nullptr) {
+    answer_->bytes.resize(answer_->bytes.size() - std::min(unwritten(), answer_->bytes.size()));
+  }
   Close();
 }
 
@@ -315,7 +324,7 @@ void HostileOrigin::Connection::Emit(std::string_view bytes) {
 void HostileOrigin::Connection::EndInOrder(bool close) {
   answer_->ended = true;
   if (unasked_ != nullptr) unasked_->ended = true;
-  close ? Close() : FinishWriting();
+  close ? CloseNow() : FinishWriting();
 }
 
 void HostileOrigin::Connection::AnswerLater() {

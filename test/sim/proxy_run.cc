@@ -18,6 +18,7 @@
 #include "test/sim/hostile_scenario.h"
 #include "test/sim/ledger.h"
 #include "test/sim/sim_client.h"
+#include "test/sim/sim_inspection.h"
 #include "test/sim/sim_io.h"
 #include "test/sim/sim_origin.h"
 #include "test/sim/world.h"
@@ -93,6 +94,8 @@ class Run {
     }
     ledger_ = std::make_unique<Ledger>(&scenario_);
     network_ = std::make_unique<SimNetwork>(&world_);
+    inspection_ =
+        std::make_unique<SimInspection>(&world_, network_.get(), !faulty_, world_.random.Fork());
   }
 
   ProxyRun Go() {
@@ -205,10 +208,8 @@ class Run {
     if (random.Chance(0.1)) {
       settings->upstream_age_max_ns = static_cast<int64_t>(random.Skewed(kSecond));
     }
-    if (trouble_ == Trouble::kHostile) {
-      // Clients that behave may still be slow, and none of them is to be late.
-      settings->header_timeout_ns = 600 * kSecond;
-    }
+    // Clients that behave may still be slow, and none of them is to be late.
+    settings->header_timeout_ns = 600 * kSecond;
     if (faulty_) {
       if (random.Chance(0.3)) {
         settings->max_connections = static_cast<uint32_t>(random.Skewed(8));
@@ -239,9 +240,13 @@ class Run {
     settings->access_log = !faulty_ || random.Chance(0.9);
     logs_ = settings->access_log;
     if (faulty_ && random.Chance(0.2)) log_.set_write_ns_max(500 * kSecond);
-    options.settings = std::move(settings);
     options.log_sink = &log_;
     options.random_seed = random.Next();
+    if (random.Chance(0.5)) {
+      inspection_->Use(settings->inspection, options);
+      if (hostile_ledger_ != nullptr) hostile_ledger_->NoteInspected();
+    }
+    options.settings = std::move(settings);
     return options;
   }
 
@@ -296,6 +301,7 @@ class Run {
   // One turn, which ends at `latest_ns` at the latest. False: nothing will ever happen again.
   bool Turn(proxy::Worker& worker, int64_t latest_ns) {
     ++result_.turns;
+    inspection_->BeforeTurn();
     return worker.RunTurn(latest_ns) == 0;
   }
 
@@ -411,6 +417,14 @@ class Run {
       const auto reason = static_cast<http::Reason>(i);
       if (n > 0) world_.coverage.Count(absl::StrCat("refused ", http::Describe(reason).id), n);
     }
+    for (const auto& lane : stats_->inspection_verdicts) {
+      for (size_t i = 0; i < lane.size(); ++i) {
+        const auto verdict = static_cast<proxy::waf::Verdict>(i);
+        if (lane[i].Read() == 0) continue;
+        world_.coverage.Count(absl::StrCat("verdict ", proxy::waf::VerdictName(verdict)),
+                              lane[i].Read());
+      }
+    }
     for (size_t i = 0; i < proxy::kUpstreamErrorCount; ++i) {
       const auto error = static_cast<proxy::UpstreamError>(i);
       const uint64_t n = stats_->upstream_errors[i].Read();
@@ -435,6 +449,7 @@ class Run {
   SimLog log_{&world_, Random(1)};
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<SimNetwork> network_;
+  std::unique_ptr<SimInspection> inspection_;
   std::unique_ptr<SimIo> io_;
   std::unique_ptr<proxy::WorkerStats> stats_;
   std::vector<proxy::UpstreamAddress> upstreams_;

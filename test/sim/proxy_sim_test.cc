@@ -59,6 +59,11 @@ void ExpectCoverage(const Coverage& coverage) {
                            "completion queue full",
                            "connections evicted",
                            "access log lines dropped",
+                           "verdict allow",
+                           "verdict block",
+                           "verdict shed",
+                           "verdict timeout",
+                           "verdict oversize",
                            "stopped at once",
                            "closed in a drain",
                            "client time-outs"}) {
