@@ -22,8 +22,6 @@ CONNECTIONS_PER_SECOND = 4000
 # How long an attack may take to open them before the window begins. With the window it is less than the 10 s after which
 # edge ends a slow head.
 OPEN_SECONDS_MAX = 4
-# From then on: they have sent their heads, and are where the attack leaves them.
-SETTLE_SECONDS = 1
 MTU = 1500
 # The good client: an even rate, far below what any of the proxies could serve.
 GOOD_CONNECTIONS = 8
@@ -99,7 +97,7 @@ class Attack:
     def __init__(self, name, port, core, seconds):
         body = SLOW_READ_BODY_BYTES if name == "slow read" else GOOD_BODY_BYTES
         command = ["slowhttptest", *ATTACKS[name], "-c", str(CONNECTIONS), "-r", str(CONNECTIONS_PER_SECOND), "-l",
-                   str(int(seconds) + OPEN_SECONDS_MAX + SETTLE_SECONDS + 10), "-u", f"http://127.0.0.1:{port}/bytes/{body}"]
+                   str(int(seconds) + OPEN_SECONDS_MAX + 10), "-u", f"http://127.0.0.1:{port}/bytes/{body}"]
         self.name = name
         self.output = tempfile.TemporaryFile()
         self.child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output, stderr=subprocess.STDOUT,
@@ -111,7 +109,6 @@ class Attack:
         while open_connections(port) < 0.95 * CONNECTIONS and time.monotonic() < deadline:
             self.check_goes_on()
             time.sleep(0.05)
-        time.sleep(SETTLE_SECONDS)
 
     def check_goes_on(self):
         if self.child.poll() is not None:
@@ -125,8 +122,8 @@ class Attack:
         self.output.close()
 
 
-def measure_window(light_load, port, attacked_port, core, seconds, urgent):
-    """The good client of one port alone, or beside whatever attack runs on the same or another port."""
+def measure_window(light_load, port, core, seconds, urgent):
+    """The good client alone, or beside whatever attack runs."""
     command = [light_load, str(port), f"/bytes/{GOOD_BODY_BYTES}", str(GOOD_CONNECTIONS), str(seconds), "plain",
                str(GOOD_REQUESTS_PER_SECOND)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True,
@@ -134,10 +131,9 @@ def measure_window(light_load, port, attacked_port, core, seconds, urgent):
     if urgent:
         make_urgent(child.pid)
     attackers = 0
-    good = GOOD_CONNECTIONS if attacked_port == port else 0
     deadline = time.monotonic() + seconds + measure.LOAD_TIMEOUT_S
     while child.poll() is None:
-        attackers = max(attackers, open_connections(attacked_port) - good)
+        attackers = max(attackers, open_connections(port) - GOOD_CONNECTIONS)
         if time.monotonic() > deadline:
             child.kill()
             raise measure.Failed("the good client does not end")

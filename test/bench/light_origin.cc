@@ -6,12 +6,12 @@
 // was built beforehand, bodies over 16 KiB by sendfile from memory. It trusts its input (proxies
 // under test, on loopback) and is of no other use.
 //
-//   light_origin            prints "light_origin: listening on 127.0.0.1:PORT" and serves until
-//   SIGTERM GET /bytes/N            N bytes, at most kBodyBytesMax GET /requests           how many
-//   requests for /bytes/ were answered so far, as text
+//   light_origin       prints "light_origin: listening on 127.0.0.1:PORT" and serves until SIGTERM
+//   GET /bytes/N       N bytes, at most kBodyBytesMax; so does POST, once its body is here
+//   GET /requests      how many requests for /bytes/ were answered so far, as text
 //
-// Requests carry no body and come one at a time on a connection, which is how a proxy sends them to
-// an origin.
+// Requests come one at a time on a connection, which is how a proxy sends them to an origin. A body
+// has a Content-Length, and is dropped in the kernel (MSG_TRUNC).
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -38,23 +38,39 @@
 namespace edge::bench {
 namespace {
 
-constexpr size_t kHeadBytesMax = 16 * 1024;
-constexpr size_t kBodyBytesMax = 64 * 1024 * 1024;
+constexpr size_t kHeadBytesMax = 16 << 10;
+constexpr size_t kBodyBytesMax = 64 << 20;
 // Up to here head and body leave in one send of one prepared string.
-constexpr size_t kPreparedBodyBytesMax = 16 * 1024;
+constexpr size_t kPreparedBodyBytesMax = 16 << 10;
 constexpr int kEventsMax = 256;
 constexpr std::string_view kBytesTarget = "GET /bytes/";
+constexpr std::string_view kPostTarget = "POST /bytes/";
 constexpr std::string_view kCountTarget = "GET /requests ";
 
 struct Connection {
   int fd;
   bool waits_to_send = false;
-  std::string input;      // the beginning of a head, if it came in pieces
-  std::string_view head;  // what is left to send of the prepared part (not owned)
-  std::string own_head;   // backs `head` when the response is not a prepared one
-  off_t body_offset = 0;  // next byte of the body to send by sendfile
+  std::string input;  // the beginning of a head, if it came in pieces; or all of a head before
+                      // a body
+  size_t dropped_left = 0;  // of the body of the request in `input`
+  std::string_view head;    // what is left to send of the prepared part (not owned)
+  std::string own_head;     // backs `head` when the response is not a prepared one
+  off_t body_offset = 0;    // next byte of the body to send by sendfile
   off_t body_end = 0;
 };
+
+// 0: there is none.
+size_t ContentLength(std::string_view head) {
+  // Proxies write the name as it came, and with capitals or without.
+  constexpr std::string_view kNames[] = {"\r\nContent-Length: ", "\r\ncontent-length: "};
+  size_t length = 0;
+  for (const std::string_view name : kNames) {
+    const size_t at = head.find(name);
+    if (at == head.npos) continue;
+    std::from_chars(head.data() + at + name.size(), head.data() + head.size(), length);
+  }
+  return length;
+}
 
 class Origin {
  public:
@@ -69,6 +85,8 @@ class Origin {
 
   void Accept();
   void OnReadable(Connection* connection);
+  void OnBody(Connection* connection);
+  void AnswerInput(Connection* connection);
   void Answer(Connection* connection, std::string_view request);
   void Send(Connection* connection);
   void Watch(Connection* connection, bool send);
@@ -87,7 +105,7 @@ bool Origin::Start() {
   epoll_ = epoll_create1(0);
   listener_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   body_file_ = memfd_create("body", 0);
-  const std::string block(1024 * 1024, 'x');
+  const std::string block(1 << 20, 'x');
   for (size_t written = 0; written < kBodyBytesMax; written += block.size()) {
     if (write(body_file_, block.data(), block.size()) != static_cast<ssize_t>(block.size()))
       return false;
@@ -140,6 +158,7 @@ void Origin::Accept() {
 }
 
 void Origin::OnReadable(Connection* connection) {
+  if (connection->dropped_left > 0) return OnBody(connection);
   char buffer[kHeadBytesMax];
   const ssize_t received = recv(connection->fd, buffer, sizeof(buffer), 0);
   if (received <= 0) {
@@ -147,18 +166,47 @@ void Origin::OnReadable(Connection* connection) {
     return;
   }
   const std::string_view bytes(buffer, received);
-  if (connection->input.empty() && bytes.ends_with("\r\n\r\n")) return Answer(connection, bytes);
+  if (connection->input.empty() && bytes.ends_with("\r\n\r\n") && bytes.starts_with("GET ")) {
+    return Answer(connection, bytes);
+  }
   connection->input.append(bytes);
-  if (connection->input.size() > kHeadBytesMax) return Close(connection);
-  if (!connection->input.ends_with("\r\n\r\n")) return;
+  const size_t head_end = connection->input.find("\r\n\r\n");
+  if (head_end == std::string::npos) {
+    if (connection->input.size() > kHeadBytesMax) return Close(connection);
+    return;
+  }
+  const size_t head_bytes = head_end + 4;
+  const size_t body_bytes =
+      ContentLength(std::string_view(connection->input).substr(0, head_bytes));
+  const size_t body_here = connection->input.size() - head_bytes;
+  if (body_here > body_bytes) return Close(connection);
+  connection->input.resize(head_bytes);
+  connection->dropped_left = body_bytes - body_here;
+  if (connection->dropped_left > 0) return OnBody(connection);
+  return AnswerInput(connection);
+}
+
+void Origin::OnBody(Connection* connection) {
+  // What TCP drops it does not copy: there is no buffer.
+  const ssize_t dropped = recv(connection->fd, nullptr, connection->dropped_left, MSG_TRUNC);
+  if (dropped <= 0) {
+    if (dropped == 0 || (errno != EAGAIN && errno != EINTR)) Close(connection);
+    return;
+  }
+  connection->dropped_left -= dropped;
+  if (connection->dropped_left == 0) return AnswerInput(connection);
+}
+
+void Origin::AnswerInput(Connection* connection) {
   const std::string request = std::exchange(connection->input, {});
   Answer(connection, request);
 }
 
 void Origin::Answer(Connection* connection, std::string_view request) {
-  if (request.starts_with(kBytesTarget)) {
+  const std::string_view target = request.starts_with(kPostTarget) ? kPostTarget : kBytesTarget;
+  if (request.starts_with(target)) {
     size_t body_bytes = 0;
-    const char* digits = request.data() + kBytesTarget.size();
+    const char* digits = request.data() + target.size();
     std::from_chars(digits, request.data() + request.size(), body_bytes);
     if (body_bytes > kBodyBytesMax) return Close(connection);
     const Prepared& prepared = Prepare(body_bytes);

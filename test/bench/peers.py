@@ -127,32 +127,43 @@ def make_certificate(directory):
 
 
 class Server:
-    """A started program, pinned to one core. `pids` are those of all its processes."""
+    """A started program, pinned to one core, or a set of them. `pids` are those of all its processes.
 
-    def __init__(self, name, command, core, directory):
+    `own_session`: so that it has a scheduling group of its own, see prefer()."""
+
+    def __init__(self, name, command, core, directory, own_session=False):
+        cores = core if isinstance(core, set) else {core}
         self.name = name
         self.log_path = pathlib.Path(directory) / f"{name}.log"
 
         def prepare():
-            os.sched_setaffinity(0, {core})
+            os.sched_setaffinity(0, cores)
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
         with open(self.log_path, "wb") as log:
             self.child = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=log,
-                                          stderr=subprocess.STDOUT, preexec_fn=prepare)
+                                          stderr=subprocess.STDOUT, preexec_fn=prepare, start_new_session=own_session)
+
+    def prefer(self):
+        """Over everything of normal priority outside of its session, while its own threads' nice values keep their
+        meaning among themselves (sched(7), autogroups). Where the kernel or our rights do not allow it, nothing changes."""
+        try:
+            pathlib.Path(f"/proc/{self.child.pid}/autogroup").write_text("-20")
+        except OSError:
+            return
 
     @property
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def wait_for(self, condition, what):
-        deadline = time.monotonic() + START_TIMEOUT_S
+    def wait_for(self, condition, what, timeout_s=START_TIMEOUT_S):
+        deadline = time.monotonic() + timeout_s
         while not condition():
             if self.child.poll() is not None:
                 raise RuntimeError(f"{self.name} ended at start with status {self.child.returncode}:\n{self.log}")
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name}: no {what} within {START_TIMEOUT_S} s:\n{self.log}")
+                raise RuntimeError(f"{self.name}: no {what} within {timeout_s} s:\n{self.log}")
             time.sleep(0.01)
 
     def wait_for_port(self, port):
