@@ -3,15 +3,24 @@
 #include <algorithm>
 #include <bitset>
 #include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 
 namespace edge::waf {
 namespace {
+
+// For looking up views.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
 
 // Alternatives of one place; more make the search slower and hardly any better.
 constexpr size_t kTextsMax = 1000;
@@ -171,7 +180,7 @@ Texts Reduced(Texts texts) {
   std::sort(texts.begin(), texts.end(), [](const std::string& a, const std::string& b) {
     return a.size() != b.size() ? a.size() < b.size() : a < b;
   });
-  absl::flat_hash_set<std::string> seen;
+  std::unordered_set<std::string, TextHash, std::equal_to<>> seen;
   const auto covered = [&seen](std::string_view text) {
     for (size_t begin = 0; begin < text.size(); ++begin) {
       for (size_t size = 1; size <= text.size() - begin; ++size) {
