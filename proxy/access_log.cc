@@ -97,6 +97,13 @@ void AppendJsonEscaped(std::string& out, std::string_view text) {
   }
 }
 
+void AppendJsonMember(std::string& out, std::string_view key, std::string_view value,
+                      size_t bytes_max) {
+  absl::StrAppend(&out, ",\"", key, "\":\"");
+  AppendJsonEscaped(out, value.substr(0, bytes_max));
+  out.push_back('"');
+}
+
 AccessLogFile::~AccessLogFile() {
   if (fd_ > STDERR_FILENO) close(fd_);
 }

@@ -64,6 +64,10 @@ class AccessLogBuffer {
 // as \u00XX, so that every line is valid JSON.
 void AppendJsonEscaped(std::string& out, std::string_view text);
 
+// Appends `,"key":"value"`, of the value at most `bytes_max` bytes. `key` is a literal.
+void AppendJsonMember(std::string& out, std::string_view key, std::string_view value,
+                      size_t bytes_max);
+
 // The file behind the log. Control thread only.
 class AccessLogFile {
  public:

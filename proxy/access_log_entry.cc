@@ -10,12 +10,6 @@
 namespace edge::proxy {
 namespace {
 
-void AppendText(std::string& out, std::string_view key, std::string_view value, size_t bytes_max) {
-  absl::StrAppend(&out, ",\"", key, "\":\"");
-  AppendJsonEscaped(out, value.substr(0, bytes_max));
-  out.push_back('"');
-}
-
 void AppendTime(std::string& out, int64_t wall_ns) {
   const time_t seconds = wall_ns / 1'000'000'000;
   tm parts;
@@ -41,9 +35,9 @@ void AccessLogEntry::AppendJson(std::string& out, int64_t wall_ns) const {
                   e.client_->address(), "\"");
   // A head that was refused is not quoted: what it means is what could not be found out.
   const bool known = e.head_complete_;
-  AppendText(out, "method", e.log_method_, Exchange::kLogMethodBytesMax);
-  AppendText(out, "host", e.log_host_, Exchange::kLogHostBytesMax);
-  AppendText(out, "path", e.log_target_, Exchange::kLogTargetBytesMax);
+  AppendJsonMember(out, "method", e.log_method_, Exchange::kLogMethodBytesMax);
+  AppendJsonMember(out, "host", e.log_host_, Exchange::kLogHostBytesMax);
+  AppendJsonMember(out, "path", e.log_target_, Exchange::kLogTargetBytesMax);
   absl::StrAppend(&out, ",\"protocol\":\"",
                   !known                                         ? ""
                   : e.request_.version == http::Version::kHttp11 ? "HTTP/1.1"

@@ -13,7 +13,6 @@ struct ControlMessage : uring::MailboxNode {
     kNotice,    // a worker has started or ended: look at its phase
     kLogBatch,  // lines to be written; see access_log.h
     kSlowTurn,  // a turn that took long; see slow_turn.h
-    kRules,     // rules that were read anew
   };
   explicit ControlMessage(Kind kind) : kind(kind) {}
   const Kind kind;

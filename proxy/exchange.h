@@ -143,6 +143,7 @@ class Exchange final : public UpstreamConnection::Lessee, private waf::VerdictWa
 
   // --- Inspection
   void BeginInspection();
+  bool MakeJob();
   void Decide(waf::Verdict verdict);
   void GatherRequest();
   void AwaitVerdict();

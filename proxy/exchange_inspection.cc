@@ -33,23 +33,7 @@ void Exchange::BeginInspection() {
   const InspectionSettings& settings = worker_->settings().inspection;
   const bool block = settings.mode == InspectionSettings::Mode::kBlock;
   const waf::Lane lane = block ? waf::Lane::kBlock : waf::Lane::kDetect;
-  job_ = worker_->inspection()->NewJob();
-  if (job_ == nullptr) {
-    worker_->CountShed(lane);
-    return block ? Decide(Verdict::kShed) : Forward();
-  }
-  waf::InspectedRequest::Peers peers{.client_address = client_->address()};
-  char server[kAddressTextMax];
-  if (const std::optional<ProxyAddresses> endpoints = client_->Endpoints(); endpoints.has_value()) {
-    const uring::SocketAddress local = endpoints->destination.ToSocketAddress();
-    peers.client_port = endpoints->source.port;
-    peers.server_address = {server, WriteAddress(local, server)};
-    peers.server_port = endpoints->destination.port;
-  }
-  job_->request.Begin(request_, peers, request_id(), worker_->loop().WallNs());
-  job_->rules = worker_->rules();
-  if (!worker_->inspection()->Account(*job_)) {
-    job_.reset();
+  if (!MakeJob()) {
     worker_->CountShed(lane);
     return block ? Decide(Verdict::kShed) : Forward();
   }
@@ -67,6 +51,25 @@ void Exchange::BeginInspection() {
     if (response_state_ == ResponseState::kFinished) return;
   }
   return GatherRequest();
+}
+
+// A copy of the head. False: there is no memory for it.
+bool Exchange::MakeJob() {
+  job_ = worker_->inspection()->NewJob();
+  if (job_ == nullptr) return false;
+  waf::InspectedRequest::Peers peers{.client_address = client_->address()};
+  char server[kAddressTextMax];
+  if (const std::optional<ProxyAddresses> endpoints = client_->Endpoints(); endpoints.has_value()) {
+    const uring::SocketAddress local = endpoints->destination.ToSocketAddress();
+    peers.client_port = endpoints->source.port;
+    peers.server_address = {server, WriteAddress(local, server)};
+    peers.server_port = endpoints->destination.port;
+  }
+  job_->request.Begin(request_, peers, request_id(), worker_->loop().WallNs());
+  job_->rules = worker_->rules();
+  if (worker_->inspection()->Account(*job_)) return true;
+  job_.reset();
+  return false;
 }
 
 void Exchange::GatherRequest() {

@@ -111,9 +111,8 @@ void ExplainBody(std::string_view bytes, size_t begin, const http::RequestHead& 
 
 // nullptr: the request is not inspected. Rules that are named are tried whatever --waf says.
 absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> RulesOf(const Config& config) {
-  if (!config.waf_rules.empty()) return edge::waf::RuleSet::Load(config.waf_rules);
-  if (config.waf != WafMode::kOff) return edge::waf::RuleSet::Builtin();
-  return nullptr;
+  if (config.waf_rules.empty() && config.waf == WafMode::kOff) return nullptr;
+  return edge::waf::RuleSet::Load(config.waf_rules);
 }
 
 void AppendQuoted(std::string* out, std::string_view key, std::string_view text) {

@@ -218,8 +218,7 @@ absl::Status Server::PrepareSettings() {
 
 absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> Server::LoadRules() const {
   absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> rules =
-      config_.waf_rules.empty() ? edge::waf::RuleSet::Builtin()
-                                : edge::waf::RuleSet::Load(config_.waf_rules);
+      edge::waf::RuleSet::Load(config_.waf_rules);
   if (rules.ok()) return rules;
   return absl::InvalidArgumentError(absl::StrCat("--waf_rules: ", rules.status().message()));
 }
@@ -530,6 +529,7 @@ absl::Status Server::Run() {
     // Before it waits: workers that started have rung already, and while their notices lie here
     // nobody else does.
     ReadMailbox();
+    if (rules_loaded_.exchange(false, std::memory_order_acquire)) OnRulesLoaded();
     // What all workers have let go of since the last publication.
     if (publisher_ != nullptr) publisher_->Collect();
     // Looks again after a second even if nobody rang: for workers that failed without a ring.
@@ -568,8 +568,6 @@ void Server::ReadMailbox() {
       batch->home->Push(batch);
     } else if (static_cast<ControlMessage*>(node)->kind == ControlMessage::Kind::kSlowTurn) {
       SaySlowTurn(*static_cast<SlowTurn*>(node));
-    } else if (static_cast<ControlMessage*>(node)->kind == ControlMessage::Kind::kRules) {
-      OnRulesLoaded();
     }
     node = next;
   }
@@ -668,23 +666,24 @@ void Server::StartLoadingRules() {
   if (load_rules_again_) return;
   rule_loader_ = std::thread([this] {
     uring::NameThisThread("edge/rules");
-    loaded_rules_.rules = LoadRules();
-    // Without a ring of its own it cannot ring: the control thread looks every second.
-    control_.mailbox.Push(&loaded_rules_);
+    loaded_rules_ = LoadRules();
+    // Not by the mailbox: without a ring of its own it cannot ring, and whoever found its message
+    // there would not. The control thread looks every second.
+    rules_loaded_.store(true, std::memory_order_release);
   });
 }
 
 void Server::OnRulesLoaded() {
   rule_loader_.join();
-  if (loaded_rules_.rules.ok()) {
-    rules_ = *std::move(loaded_rules_.rules);
+  if (loaded_rules_.ok()) {
+    rules_ = *std::move(loaded_rules_);
     publisher_->PublishSnapshot(MakeSnapshot());
     Say(absl::StrCat("SIGHUP: ", rules_->rules(), " rules"));
   } else {
     ++reloads_failed_;
-    Say(absl::StrCat("SIGHUP: the old rules stay: ", loaded_rules_.rules.status().message()));
+    Say(absl::StrCat("SIGHUP: the old rules stay: ", loaded_rules_.status().message()));
   }
-  loaded_rules_.rules = absl::UnknownError("");  // lets go of them
+  loaded_rules_ = absl::UnknownError("");  // lets go of them
   if (load_rules_again_) StartLoadingRules();
 }
 

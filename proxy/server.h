@@ -103,11 +103,8 @@ class Server {
   int signal_fd_ = -1;
   int64_t started_ns_ = 0;
   // Rules are compiled by a thread of their own: it takes a second, and /healthz is to answer.
-  struct LoadedRules : ControlMessage {
-    LoadedRules() : ControlMessage(Kind::kRules) {}
-    absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> rules;
-  };
-  LoadedRules loaded_rules_;
+  absl::StatusOr<std::shared_ptr<const edge::waf::RuleSet>> loaded_rules_;
+  std::atomic<bool> rules_loaded_{false};
   std::thread rule_loader_;
   bool load_rules_again_ = false;  // asked for while it was under way
   uint64_t reloads_failed_ = 0;

@@ -8,12 +8,6 @@
 namespace edge::proxy::waf {
 namespace {
 
-void AppendText(std::string& out, std::string_view key, std::string_view value, size_t bytes_max) {
-  absl::StrAppend(&out, ",\"", key, "\":\"");
-  AppendJsonEscaped(out, value.substr(0, bytes_max));
-  out.push_back('"');
-}
-
 // Of the response that a rule asks for. Those without a body, or before another, are none.
 uint16_t StatusOf(const edge::waf::Decision& decision) {
   const uint16_t status = decision.status;
@@ -88,10 +82,10 @@ void RuleInspector::WriteReport(InspectionJob& job) const {
     const size_t before = out.size();
     absl::StrAppend(&out, before == 0 ? "\"rules\":[" : ",", "{\"id\":", match.rule_id,
                     ",\"phase\":", match.phase, ",\"severity\":", match.severity);
-    AppendText(out, "msg", match.message, 2 * kMatchedBytesMax);
-    AppendText(out, "variable", match.variable, kMatchedBytesMax);
-    AppendText(out, "matched", match.matched, kMatchedBytesMax);
-    if (!match.data.empty()) AppendText(out, "data", match.data, 2 * kMatchedBytesMax);
+    AppendJsonMember(out, "msg", match.message, 2 * kMatchedBytesMax);
+    AppendJsonMember(out, "variable", match.variable, kMatchedBytesMax);
+    AppendJsonMember(out, "matched", match.matched, kMatchedBytesMax);
+    if (!match.data.empty()) AppendJsonMember(out, "data", match.data, 2 * kMatchedBytesMax);
     absl::StrAppend(&out, ",\"disruptive\":", match.disruptive ? "true" : "false", "}");
     if (out.size() <= kReportBytesMax || before == 0) continue;
     out.resize(before);
