@@ -21,36 +21,12 @@
 #include "gtest/gtest.h"
 #include "openssl/ssl.h"
 #include "proxy/worker.h"
+#include "test/counting_malloc.h"
 #include "tls/context.h"
 #include "tls/record_pool.h"
 #include "uring/clock.h"
 #include "uring/listener.h"
 #include "uring/uring_io.h"
-
-namespace {
-
-thread_local bool count_allocations = false;
-thread_local uint64_t allocations = 0;
-
-}  // namespace
-
-extern "C" {
-void* __real_malloc(size_t);
-void* __real_calloc(size_t, size_t);
-void* __real_realloc(void*, size_t);
-void* __wrap_malloc(size_t size) {
-  if (count_allocations) ++allocations;
-  return __real_malloc(size);
-}
-void* __wrap_calloc(size_t count, size_t size) {
-  if (count_allocations) ++allocations;
-  return __real_calloc(count, size);
-}
-void* __wrap_realloc(void* old, size_t size) {
-  if (count_allocations) ++allocations;
-  return __real_realloc(old, size);
-}
-}
 
 namespace edge::proxy {
 namespace {

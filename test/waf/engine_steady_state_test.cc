@@ -10,32 +10,8 @@
 #include "gtest/gtest.h"
 #include "proxy/waf/engine/rule_set.h"
 #include "proxy/waf/engine/transaction.h"
+#include "test/counting_malloc.h"
 #include "test/waf/engine_fixture.h"
-
-namespace {
-
-thread_local bool count_allocations = false;
-thread_local uint64_t allocations = 0;
-
-}  // namespace
-
-extern "C" {
-void* __real_malloc(size_t);
-void* __real_calloc(size_t, size_t);
-void* __real_realloc(void*, size_t);
-void* __wrap_malloc(size_t size) {
-  if (count_allocations) ++allocations;
-  return __real_malloc(size);
-}
-void* __wrap_calloc(size_t count, size_t size) {
-  if (count_allocations) ++allocations;
-  return __real_calloc(count, size);
-}
-void* __wrap_realloc(void* old, size_t size) {
-  if (count_allocations) ++allocations;
-  return __real_realloc(old, size);
-}
-}
 
 void* operator new(size_t size) {
   if (count_allocations) ++allocations;
